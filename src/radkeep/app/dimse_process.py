@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The DIMSE process: the DICOM door over its house."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from radkeep.app.boot import DoorBoot, Ready
+from radkeep.app.door import Door
+from radkeep.app.incidents import AuditWitness
+from radkeep.dicom.classes import is_storage
+from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from radkeep.dimse.server import DimseServer
+
+
+def serve(boot: DoorBoot, control: socket.socket, audit: socket.socket) -> None:
+    """Serve DICOM associations until asked to stop."""
+    door = Door("dimse", boot, control, audit)
+    door.serve(_listening(door))
+
+
+@asynccontextmanager
+async def _listening(door: Door) -> AsyncIterator[Ready]:
+    house, server = door.house, door.boot.config.server
+    dimse = DimseServer(
+        admission=house.people.devices,
+        store=house.store,
+        supports=is_storage,
+        implementation=(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME),
+        witness=AuditWitness(house.audit, house.clock),
+    )
+    async with dimse:
+        ports = {}
+        if server.dimse_port is not None:
+            ports["dimse"] = await dimse.listen(server.host, server.dimse_port)
+        yield Ready(ports=ports)

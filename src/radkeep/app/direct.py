@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lone command's own server: the same application, in this process, without a socket.
+
+Invariant: it holds the data directory's lock, is keeper and writer itself, and acts as the
+operating-system user who runs it.
+"""
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from radkeep.app.audit_client import DirectLog
+from radkeep.app.house import House
+from radkeep.app.layout import Layout
+from radkeep.app.serving import unlocking
+from radkeep.app.trail import Asked, Told, read_page
+from radkeep.app.unlocked import AUDIT_PAYLOAD, AUDIT_SIGNING, Unlocked
+from radkeep.app.webhouse import web_application
+from radkeep.audit.reader import LogReader
+from radkeep.config import load
+from radkeep.crypto.sign import SigningKey
+from radkeep.web.kit.authentication import PEER
+from radkeep.web.kit.threads import Threads
+
+
+@contextmanager
+def direct_application(layout: Layout, passphrase_file: str | None) -> Iterator[ASGIApp]:
+    """Give the application of ``layout`` while no server runs.
+
+    Raises:
+        ConfigError: no data directory, or a server or another command uses it.
+        WrongPassphraseError: the passphrase does not open it.
+    """
+    config = load(layout.data)
+    with (
+        unlocking(layout, config, _ask, passphrase_file=passphrase_file) as unlocked,
+        closing(unlocked.open_audit_log()) as log,
+        closing(House(unlocked.foundation(DirectLog(log, "command"), "command"))) as house,
+        closing(Threads()) as threads,
+    ):
+        server = config.server
+        origin = f"https://{server.hostname}:{server.web_port}"
+        reader = audit_reader(unlocked)
+
+        def read(asked: Asked) -> list[Told]:
+            return read_page(reader, asked)
+
+        yield _as_this_user(web_application(house, config, read, threads=threads, origin=origin))
+
+
+def audit_reader(unlocked: Unlocked) -> LogReader:
+    """Return a reader of the audit log."""
+    return LogReader(
+        unlocked.layout.audit,
+        unlocked.secret(AUDIT_PAYLOAD),
+        SigningKey.from_bytes(unlocked.secret(AUDIT_SIGNING)).public,
+    )
+
+
+def _ask() -> str:
+    return getpass.getpass("Passphrase: ")
+
+
+def _as_this_user(application: ASGIApp) -> ASGIApp:
+    async def marked(scope: Scope, receive: Receive, send: Send) -> None:
+        extensions = {**scope.get("extensions", {}), PEER: {"uid": os.getuid()}}
+        await application({**scope, "extensions": extensions}, receive, send)
+
+    return marked

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Composition root of a process that stores or serves: use cases over their adapters.
+
+Invariant: this is the one place where a port meets its adapter; it reads as a table of contents.
+"""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from radkeep.app.recovery_events import sealed_event, tell_recovery
+from radkeep.archive.keypool import Append, KeyPool
+from radkeep.archive.keyring import Keyring
+from radkeep.archive.reader import VolumeReader
+from radkeep.archive.recovery import Recovery, recover
+from radkeep.archive.sealing import SealedVolume
+from radkeep.archive.writer import Limits, VolumeWriter
+from radkeep.audit.events import Event, EventId, event_by
+from radkeep.audit.ports import AuditLog
+from radkeep.config import Config
+from radkeep.database.catalog.catalog import Catalog
+from radkeep.database.registry.registry import SqlRegistry
+from radkeep.domain.clock import SystemClock
+from radkeep.identity.actors import system
+from radkeep.identity.assembly import assemble
+from radkeep.identity.policy import Policy
+from radkeep.ingest.judgment import Judge
+from radkeep.ingest.store import Store, recorded
+from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.search import Search
+
+FLUSH_SECONDS: Final = 1.0  # from an acknowledged instance to its Transferred entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What a house stands on."""
+
+    data: Path
+    config: Config
+    keyring: Keyring
+    append_keys: Append
+    catalog_key: bytes
+    registry_key: bytes
+    audit: AuditLog
+    process: str  # its name in the audit log
+
+
+class House:
+    """Everything one process does below its door."""
+
+    def __init__(self, base: Foundation) -> None:
+        """Open the databases and replay what a predecessor left.
+
+        Raises:
+            IntegrityError: a database does not open with its key, or is damaged.
+            UnavailableError: a part is in use or does not answer.
+        """
+        self.clock: Final = SystemClock()
+        self.audit: Final = base.audit
+        self._actor = system(base.process)
+        volumes = base.data / "volumes"
+        policy = Policy()
+        self.catalog: Final = Catalog.open(base.data / "catalog.db", base.catalog_key)
+        self.registry: Final = SqlRegistry(base.data / "registry.db", base.registry_key)
+        self.people: Final = assemble(
+            registry=self.registry,
+            audit=base.audit,
+            clock=self.clock,
+            ae_title=base.config.server.ae_title,
+        )
+        self.records: Final = VolumeReader(volumes, keys=base.keyring)
+        judge = Judge(self.records)
+        self.recovery: Final = self._recover(volumes, base.keyring, judge)
+        self._pool = KeyPool(base.keyring, base.append_keys, clock=self.clock)
+        for organization in base.keyring.organizations():
+            self._pool.warm(organization)
+        self._writer = VolumeWriter(
+            volumes,
+            keys=self._pool,
+            catalog=self.catalog,
+            judge=judge,
+            clock=self.clock,
+            limits=Limits(volume=base.config.archive.volume_bytes),
+            sealed=self._volume_sealed,
+        )
+        self.store: Final = Store(
+            recorder=self._writer,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+            limit=base.config.archive.max_object_bytes,
+        )
+        self.search: Final = Search(
+            catalog=self.catalog, policy=policy, audit=base.audit, clock=self.clock
+        )
+        self.fetch: Final = Fetch(
+            catalog=self.catalog,
+            records=self.records,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self._ended = threading.Event()
+        self._pulse = threading.Thread(target=self._beat, name="pulse", daemon=True)
+        self._pulse.start()
+
+    def close(self) -> None:
+        """Seal the open volume, tell what was received, close the databases."""
+        self._ended.set()
+        self._pulse.join()
+        self._writer.close()
+        self.store.flush()
+        self.people.knocks.flush()
+        self.records.close()
+        self.catalog.close()
+        self.registry.close()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(FLUSH_SECONDS):
+            self.store.flush()
+            self.people.knocks.flush()
+
+    def _recover(self, volumes: Path, keyring: Keyring, judge: Judge) -> Recovery:
+        recovery = recover(
+            volumes,
+            keys=keyring,
+            catalog=self.catalog,
+            positions=self.catalog.positions(),
+            describe=recorded,
+            judge=judge,
+            clock=self.clock,
+        )
+        tell_recovery(recovery, self.audit, self._event)
+        return recovery
+
+    def _volume_sealed(self, volume: SealedVolume) -> None:
+        self.audit.submit([sealed_event(volume, self._event)])
+
+    def _event(self, event: EventId, **fields: object) -> Event:
+        return event_by(self._actor, event, time=self.clock.now(), **fields)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keeper: the one process that writes and signs the audit log.
+
+Invariant: an index is answered only after its entry is durable; the name of the sending process
+comes from the channel, never from the message. After a failed append the keeper stops, so that
+nothing unaudited goes on.
+"""
+
+import array
+import selectors
+import signal
+import socket
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from radkeep.app import channel
+from radkeep.app.boot import Ready
+from radkeep.app.channel import Message
+from radkeep.app.trail import Asked, read_page
+from radkeep.audit.events import Event
+from radkeep.audit.log import LogWriter
+from radkeep.audit.reader import LogReader
+from radkeep.crypto.sign import SigningKey
+from radkeep.domain.clock import SystemClock
+from radkeep.domain.errors import AuditUnavailableError, IntegrityError, UnavailableError
+
+MAX_GROUP: Final = 256  # messages appended and synced together
+_log = structlog.get_logger()
+
+
+class Boot(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor tells a new keeper."""
+
+    directory: str
+    signing_key: bytes
+    payload_key: bytes
+
+
+class Keeper:
+    """Serves append requests of every process."""
+
+    def __init__(self, control: socket.socket, boot: Boot) -> None:
+        self._control = control
+        self._log = LogWriter(
+            Path(boot.directory),
+            signing=SigningKey.from_bytes(boot.signing_key),
+            payload_key=boot.payload_key,
+            clock=SystemClock(),
+        )
+        key = SigningKey.from_bytes(boot.signing_key).public
+        self._reader = LogReader(Path(boot.directory), boot.payload_key, key)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ, None)
+
+    def run(self) -> None:
+        """Serve until the supervisor hangs up.
+
+        Signals are not for the keeper: a terminal or a service manager sends them to every process
+        at once, and the doors have something to tell until they end.
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        channel.send(self._control, Message(0, "ready", channel.body(Ready())))
+        alive = True
+        while alive:
+            group: list[tuple[socket.socket, str, Message]] = []
+            for key, _ in self._selector.select():
+                end = key.fileobj
+                if not isinstance(end, socket.socket):
+                    continue
+                if key.data is None:
+                    alive = self._adopt()
+                else:
+                    self._collect(end, key.data, group)
+            self._answer(group)
+        self._log.close()
+
+    def _adopt(self) -> bool:
+        """Take a new process's channel from the supervisor; False when the supervisor is gone."""
+        packet, ancillary, _, _ = self._control.recvmsg(4096, socket.CMSG_SPACE(4))
+        if not packet:
+            return False
+        name = channel.decode(msgspec.msgpack.decode(packet, type=Message).body, str)
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                (descriptor,) = array.array("i", data)
+                end = socket.socket(fileno=descriptor)
+                end.settimeout(0)
+                self._selector.register(end, selectors.EVENT_READ, name)
+        return True
+
+    def _collect(
+        self, end: socket.socket, name: str, group: list[tuple[socket.socket, str, Message]]
+    ) -> None:
+        """Read what waits on one channel, so that it is synced together."""
+        while len(group) < MAX_GROUP:
+            try:
+                message = channel.receive(end)
+            except BlockingIOError:
+                return
+            if message is None:
+                self._selector.unregister(end)
+                end.close()
+                return
+            group.append((end, name, message))
+
+    def _answer(self, group: list[tuple[socket.socket, str, Message]]) -> None:
+        requests: list[tuple[socket.socket, int, int]] = []
+        readings = [each for each in group if each[2].kind == "read"]
+        group = [each for each in group if each[2].kind == "append"]
+        entries: list[tuple[str, Event]] = []
+        for end, name, message in group:
+            events: list[Event] = channel.decode(message.body, list[Event])
+            entries += [(name, event) for event in events]
+            requests.append((end, message.id, len(events)))
+        if entries:
+            self._append_entries(entries, requests)
+        for end, _, message in readings:
+            self._read(end, message)
+
+    def _append_entries(
+        self, entries: list[tuple[str, Event]], requests: list[tuple[socket.socket, int, int]]
+    ) -> None:
+        try:
+            indices = self._log.append(entries)
+        except AuditUnavailableError as error:
+            for end, number, _ in requests:
+                channel.send(end, Message(number, "failed", error=str(error)))
+            raise
+        position = 0
+        for end, number, count in requests:
+            answer = indices[position : position + count]
+            position += count
+            _reply(end, Message(number, "appended", channel.body(answer)))
+
+    def _read(self, end: socket.socket, message: Message) -> None:
+        try:
+            page = read_page(self._reader, channel.decode(message.body, Asked))
+            answer = Message(message.id, "page", channel.body(page))
+        except IntegrityError as error:
+            answer = Message(message.id, "failed", error=str(error))
+        _reply(end, answer)
+
+
+def _reply(end: socket.socket, message: Message) -> None:
+    end.settimeout(None)
+    try:
+        channel.send(end, message)
+    except UnavailableError:
+        _log.warning("keeper.answer-lost")
+    finally:
+        end.settimeout(0)
+
+
+def give(control: socket.socket, name: str, end: socket.socket) -> None:
+    """Hand ``end``, the channel of process ``name``, to the keeper behind ``control``."""
+    message = msgspec.msgpack.encode(Message(0, "adopt", channel.body(name)))
+    rights = array.array("i", [end.fileno()])
+    control.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data directory: what lies where, and who holds it.
+
+Invariant: every path of the data directory is named here, and nothing of it comes from the wire.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from radkeep.domain.errors import ConfigError
+
+PRIVATE: Final = 0o700  # of directories; files are created with 0600
+VARIABLE: Final = "RADKEEP_DATA"
+DEFAULT: Final = "radkeep-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths below one data directory."""
+
+    data: Path
+
+    @classmethod
+    def at(cls, data: str | None) -> "Layout":
+        """Return the layout of ``data``, else of $RADKEEP_DATA, else of ./radkeep-data."""
+        return cls(Path(data or os.environ.get(VARIABLE) or DEFAULT).absolute())
+
+    @property
+    def keyring(self) -> Path:
+        """Wrapped keys and the root's public parameters."""
+        return self.data / "keyring"
+
+    @property
+    def volumes(self) -> Path:
+        """Sealed records."""
+        return self.data / "volumes"
+
+    @property
+    def catalog(self) -> Path:
+        """The derived database; may be deleted and rebuilt."""
+        return self.data / "catalog.db"
+
+    @property
+    def registry(self) -> Path:
+        """The database of what people edit."""
+        return self.data / "registry.db"
+
+    @property
+    def audit(self) -> Path:
+        """The audit log."""
+        return self.data / "audit"
+
+    @property
+    def tls(self) -> Path:
+        """Certificates, public; private keys are in the keyring."""
+        return self.data / "tls"
+
+    @property
+    def run(self) -> Path:
+        """Lock and sockets of the running server."""
+        return self.data / "run"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the command line reaches the web process."""
+        return self.run / "control.sock"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        """Where the command line reaches the supervisor."""
+        return self.run / "supervisor.sock"
+
+    def create(self) -> None:
+        """Make the directories, readable by their owner alone."""
+        for folder in (
+            self.data,
+            self.keyring,
+            self.volumes,
+            self.audit,
+            self.tls,
+            self.run,
+            self.data / "quarantine",
+            self.data / "cache",
+        ):
+            folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+            folder.chmod(PRIVATE)
+
+
+@contextmanager
+def locked(layout: Layout) -> Iterator[None]:
+    """Hold the data directory's lock.
+
+    Raises:
+        ConfigError: there is no data directory, or another process holds its lock.
+    """
+    if not layout.run.is_dir():
+        raise ConfigError("no data directory here; run: radkeep init")
+    descriptor = os.open(layout.run / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError("another server or command uses this data directory") from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supervisor: holds the lock and the root key, starts the processes, appends to the keyring.
+
+Invariant: it opens no network socket and reads no byte from outside; a door that ends is started
+again with a fresh channel; when the keeper ends everything ends, since nothing may go unaudited.
+"""
+
+import selectors
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from radkeep.app import channel, keeper
+from radkeep.app.boot import Child, Ready, start
+from radkeep.app.channel import Message
+from radkeep.app.unlocked import Unlocked
+from radkeep.archive.keylog import Entry
+from radkeep.domain.errors import RadkeepError, UnavailableError
+
+DOORS: Final = ("dimse", "web")
+START_DEADLINE: Final = 120.0  # seconds; a replay of a full volume is far below
+STOP_DEADLINE: Final = 15.0  # seconds until a process is killed
+MAX_RESTARTS: Final = 5  # of one door in a row that never became ready
+_log = structlog.get_logger()
+
+
+class Supervisor:
+    """Runs one server. Call ``start``, then ``run``; ``stop`` from a signal handler."""
+
+    def __init__(self, unlocked: Unlocked) -> None:
+        self._unlocked = unlocked
+        self._selector = selectors.DefaultSelector()
+        self._keeper: Child | None = None
+        self._doors: dict[str, Child] = {}
+        self._stopping = False
+        self._wake, self._woken = socket.socketpair()
+        self._woken.settimeout(0)
+        self._wake.settimeout(0)
+
+    def start(self) -> dict[str, Ready]:
+        """Start every process and return what each door says of itself.
+
+        Raises:
+            UnavailableError: a process did not start; all that did are stopped.
+        """
+        signal.set_wakeup_fd(self._wake.fileno())
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._signaled)
+        try:
+            self._keeper = start("keeper", self._unlocked.keeper_boot())
+            self._await(self._keeper)
+            for name in DOORS:
+                self._spawn(name)
+            return {name: self._await(self._doors[name]) for name in DOORS}
+        except RadkeepError:
+            self.stop()
+            raise
+
+    def watch(self, descriptor: int, action: Callable[[], None]) -> None:
+        """Call ``action`` whenever ``descriptor`` can be read while the server runs."""
+        self._selector.register(descriptor, selectors.EVENT_READ, action)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Undo ``watch``."""
+        self._selector.unregister(descriptor)
+
+    def run(self) -> None:
+        """Serve the processes until a signal or the end of the keeper."""
+        while not self._stopping:
+            self._turn(None)
+        self.stop()
+
+    def stop(self) -> None:
+        """End the doors, then the keeper, and wait for each."""
+        self._stopping = True
+        for child in self._doors.values():
+            child.process.terminate()
+        for child in self._doors.values():
+            self._drain_until_exit(child)
+        if self._keeper is not None:
+            self._keeper.end.close()  # hanging up tells it to finish
+            _wait(self._keeper)
+        self._doors.clear()
+
+    def _spawn(self, name: str) -> None:
+        if self._keeper is None:
+            raise UnavailableError("the keeper is not running")
+        ours, theirs = channel.pair()
+        keeper.give(self._keeper.end, name, ours)
+        ours.close()
+        self._doors[name] = start(name, self._unlocked.door_boot(name), theirs)
+
+    def _await(self, child: Child) -> Ready:
+        """Return the process's notice; keyring requests that come before it are served."""
+        name = child.name
+        while True:
+            child.end.settimeout(START_DEADLINE)
+            try:
+                message = channel.receive(child.end)
+            except TimeoutError:
+                raise UnavailableError(f"the {name} process does not answer") from None
+            finally:
+                child.end.settimeout(None)
+            if message is None:
+                raise UnavailableError(f"the {name} process ended while starting")
+            if message.error:
+                raise UnavailableError(message.error)
+            if message.kind == "ready":
+                self._watch(child)
+                ready: Ready = channel.decode(message.body, Ready)
+                return ready
+            self._answer(child, message)
+
+    def _watch(self, child: Child) -> None:
+        self._selector.register(child.end, selectors.EVENT_READ, lambda: self._heard(child))
+
+    def _turn(self, timeout: float | None) -> None:
+        for key, _ in self._selector.select(timeout):
+            key.data()
+
+    def _signaled(self) -> None:
+        numbers = self._woken.recv(64)
+        self._stopping = self._stopping or signal.SIGTERM in numbers or signal.SIGINT in numbers
+
+    def _heard(self, child: Child) -> None:
+        message = channel.receive(child.end)
+        if message is not None:
+            self._answer(child, message)
+            return
+        self._selector.unregister(child.end)
+        child.end.close()
+        status = _wait(child)
+        if self._stopping:
+            return
+        _log.error("process.ended", name=child.name, status=status)
+        if child is self._keeper:
+            self._stopping = True
+            return
+        self._revive(child.name)
+
+    def _revive(self, name: str) -> None:
+        for attempt in range(1, MAX_RESTARTS + 1):
+            self._spawn(name)
+            try:
+                self._await(self._doors[name])
+            except UnavailableError:
+                _log.exception("process.restart-failed", name=name, attempt=attempt)
+                _wait(self._doors[name], kill=True)
+            else:
+                _log.info("process.restarted", name=name, attempt=attempt)
+                return
+        self._stopping = True
+
+    def _answer(self, child: Child, message: Message) -> None:
+        """Append keys to the keyring: durable in file and mirror before the answer."""
+        if message.error:
+            _log.error("process.failed", name=child.name, error=message.error)
+            return
+        entries: list[Entry] = channel.decode(message.body, list[Entry])
+        try:
+            self._unlocked.append_study_keys(entries)
+            answer = Message(message.id, "appended")
+        except RadkeepError as error:
+            answer = Message(message.id, "failed", error=str(error))
+        try:
+            channel.send(child.end, answer)
+        except UnavailableError:
+            _log.warning("supervisor.answer-lost", name=child.name)
+
+    def _drain_until_exit(self, child: Child) -> None:
+        """Serve a stopping door's last requests until it ends."""
+        child.end.settimeout(STOP_DEADLINE)
+        try:
+            while (message := channel.receive(child.end)) is not None:
+                self._answer(child, message)
+        except (TimeoutError, OSError):
+            _log.warning("process.slow-to-stop", name=child.name)
+        _wait(child)
+
+
+def _wait(child: Child, *, kill: bool = False) -> int:
+    """Return the exit status of ``child``, killed when it takes too long."""
+    if kill:
+        child.process.kill()
+    try:
+        return child.process.wait(STOP_DEADLINE)
+    except subprocess.TimeoutExpired:
+        child.process.kill()
+        return child.process.wait()

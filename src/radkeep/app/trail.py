@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading the audit log: who may, what they see, and the entry that says they did.
+
+Invariant: the reading is in the log before anything is returned (PS3.15 Section A.5.3.2), and only
+the keeper, or a command in its place, opens payloads.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from radkeep.app import channel
+from radkeep.app.channel import Client
+from radkeep.audit.events import Action, Event, EventId, event_by
+from radkeep.audit.ports import AuditLog
+from radkeep.audit.reader import LogReader
+from radkeep.domain.actor import Actor
+from radkeep.domain.clock import Clock
+from radkeep.domain.errors import UnavailableError
+from radkeep.identity.permissions import Permission
+from radkeep.identity.policy import Policy
+
+PAGE: Final = 32  # entries in one answer of the keeper; each is at most a few kilobytes
+_DEADLINE: Final = 10.0  # seconds
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """A page of the log, counted from its end."""
+
+    before: int  # index behind the last one wanted; -1 for the end
+    count: int
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """One entry of a page."""
+
+    index: int
+    process: str
+    event: Event
+
+
+ReadPage = Callable[[Asked], Sequence[Told]]
+
+
+def read_page(reader: LogReader, asked: Asked) -> list[Told]:
+    """Return a page of the log, the oldest first.
+
+    Raises:
+        IntegrityError: an entry is damaged or missing.
+    """
+    size = reader.size()
+    end = size if asked.before < 0 else min(asked.before, size)
+    start = max(end - min(asked.count, PAGE), 0)
+    found: list[Told] = []
+    for entry in reader.read(start):
+        if entry.number >= end:
+            break
+        found.append(Told(entry.number, entry.process, entry.event))
+    return found
+
+
+def ask_keeper(client: Client) -> ReadPage:
+    """Return a reader that asks the keeper."""
+
+    def read(asked: Asked) -> Sequence[Told]:
+        try:
+            answer = client.request("read", asked).result(_DEADLINE)
+        except TimeoutError:
+            raise UnavailableError("the audit log does not answer") from None
+        told: list[Told] = channel.decode(answer, list[Told])
+        return told
+
+    return read
+
+
+class Trail:
+    """The audit log as its readers may see it. Thread-safe."""
+
+    def __init__(self, read: ReadPage, *, policy: Policy, audit: AuditLog, clock: Clock) -> None:
+        self._read = read
+        self._policy = policy
+        self._audit = audit
+        self._clock = clock
+
+    def tail(self, actor: Actor, count: int) -> Sequence[tuple[int, str, Event]]:
+        """Return index, process and event of the last entries, the oldest first.
+
+        Only those of the actor's organization, unless it serves all.
+
+        Raises:
+            ForbiddenError: ``actor`` may not read the audit log.
+            IntegrityError: the log is damaged.
+            UnavailableError: the keeper does not answer.
+        """
+        self._policy.require(actor, Permission.AUDIT_READ, organization=actor.organization)
+        self._audit.append(
+            event_by(actor, EventId.AUDIT_LOG_USED, time=self._clock.now(), action=Action.READ)
+        )
+        found: list[tuple[int, str, Event]] = []
+        before = -1
+        while len(found) < count and before != 0:
+            page = self._read(Asked(before, PAGE))
+            if not page:
+                break
+            mine = [each for each in page if actor.organization in ("", each.event.organization)]
+            found[:0] = [(each.index, each.process, each.event) for each in mine]
+            before = page[0].index
+        return found[-count:] if count else []

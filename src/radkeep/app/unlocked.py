@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An unlocked data directory: the root key, the keyring, and what each process gets of it.
+
+Invariant: the root key and the keyring's writer stay in the process that holds the data
+directory's lock; a door gets the keys of its own work and no other.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final
+
+from radkeep.app.boot import DoorBoot
+from radkeep.app.house import Foundation
+from radkeep.app.keeper import Boot
+from radkeep.app.layout import Layout
+from radkeep.archive.keylog import Entry
+from radkeep.archive.keyring import ROOT, STUDY, Keyring, KeyringWriter, new_key
+from radkeep.audit.log import LogWriter
+from radkeep.audit.ports import AuditLog
+from radkeep.config import Config, KeysConfig
+from radkeep.crypto.certificates import issue_server
+from radkeep.crypto.ports import KeyProvider
+from radkeep.crypto.providers.credential import CredentialProvider
+from radkeep.crypto.providers.file import FileProvider
+from radkeep.crypto.providers.passphrase import PassphraseProvider
+from radkeep.crypto.sign import SigningKey
+from radkeep.domain.clock import SystemClock
+from radkeep.domain.errors import ConfigError, IntegrityError, RadkeepError
+
+ORGANIZATION: Final = "organization"
+CATALOG: Final = "database:catalog"
+REGISTRY: Final = "database:registry"
+AUDIT_SIGNING: Final = "audit:signing"
+AUDIT_PAYLOAD: Final = "audit:payload"
+TLS_AUTHORITY: Final = "tls:ca"
+TLS_WEB: Final = "tls:web"
+INSTALLATION_LABELS: Final = (
+    CATALOG,
+    REGISTRY,
+    AUDIT_SIGNING,
+    AUDIT_PAYLOAD,
+    TLS_AUTHORITY,
+    TLS_WEB,
+)
+PASSPHRASE_VARIABLE: Final = "RADKEEP_PASSPHRASE_FILE"  # noqa: S105 - a name
+
+
+def provider(
+    layout: Layout, keys: KeysConfig, ask: Callable[[], str], *, passphrase_file: str | None
+) -> KeyProvider:
+    """Return where the root key of ``layout`` comes from.
+
+    Args:
+        layout: the data directory.
+        keys: the configured provider.
+        ask: prompts for the passphrase when no file holds it.
+        passphrase_file: named on the command line, else in $RADKEEP_PASSPHRASE_FILE.
+
+    Raises:
+        ConfigError: the passphrase file cannot be read.
+    """
+    if keys.provider == "file":
+        return FileProvider(layout.keyring)
+    if keys.provider == "credential":
+        return CredentialProvider(layout.keyring, os.environ)
+    name = passphrase_file or os.environ.get(PASSPHRASE_VARIABLE)
+    if not name:
+        return PassphraseProvider(layout.keyring, ask())
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("the passphrase file cannot be read") from error
+    return PassphraseProvider(layout.keyring, text.rstrip("\r\n"))
+
+
+def mirror(layout: Layout, keys: KeysConfig) -> Path:
+    """Return the folder of the keyring's second copy."""
+    return layout.data / keys.mirror
+
+
+class Unlocked:
+    """The keys of one data directory, whose lock the caller holds."""
+
+    def __init__(self, layout: Layout, config: Config, root: bytes) -> None:
+        """Open the keyring for reading and for appending.
+
+        Raises:
+            IntegrityError: the keyring is damaged, or ``root`` does not open it.
+            UnavailableError: another process writes it.
+        """
+        self.layout: Final = layout
+        self.config: Final = config
+        folder, second = layout.keyring, mirror(layout, config.keys)
+        self._writer = KeyringWriter(folder, second)
+        self.keyring: Final = Keyring.open(folder, second, root)
+
+    def secret(self, label: str) -> bytes:
+        """Return the installation's key named ``label``.
+
+        Raises:
+            IntegrityError: the keyring lacks it.
+        """
+        key_id = self.keyring.find(label)
+        if key_id is None:
+            raise IntegrityError("the keyring lacks a key of the installation")
+        return self.keyring.key(key_id)
+
+    def organization_keys(self) -> dict[str, bytes]:
+        """Return the key of each organization by its id in the keyring, hexadecimal."""
+        found = {}
+        for organization in self.keyring.organizations():
+            key_id = self.keyring.find(ORGANIZATION, organization)
+            if key_id is not None:
+                found[key_id.hex()] = self.keyring.key(key_id)
+        return found
+
+    def registry_key(self) -> bytes:
+        """Return the key of the registry's file."""
+        return self.secret(REGISTRY)
+
+    def add_organization(self, organization: str) -> None:
+        """Make the key that wraps the study keys of a new organization.
+
+        Raises:
+            ArchiveFullError: no room.
+        """
+        root = (ROOT, self.keyring.key(ROOT))
+        entry, _ = new_key(root, label=ORGANIZATION, organization=organization, clock=SystemClock())
+        self._writer.append([entry])
+
+    def append_study_keys(self, entries: Sequence[Entry]) -> None:
+        """Append what a door asks for: study keys under an organization's key, nothing else.
+
+        Raises:
+            IntegrityError: another kind of key, or the disk failed.
+            ArchiveFullError: no room.
+        """
+        known = self.organization_keys()
+        for entry in entries:
+            if entry.label != STUDY or entry.parent.hex() not in known:
+                raise IntegrityError("a process may add study keys only")
+        self._writer.append(entries)
+
+    def append_soon(self, entries: Sequence[Entry]) -> "Future[None]":
+        """Append at once; the shape that a key pool in this process wants."""
+        done: Future[None] = Future()
+        try:
+            self.append_study_keys(entries)
+        except RadkeepError as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+        return done
+
+    def open_audit_log(self) -> LogWriter:
+        """Open the audit log for writing; the keeper's task, or that of a lone command.
+
+        Raises:
+            IntegrityError: the log is damaged beyond a torn tail.
+        """
+        boot = self.keeper_boot()
+        return LogWriter(
+            Path(boot.directory),
+            signing=SigningKey.from_bytes(boot.signing_key),
+            payload_key=boot.payload_key,
+            clock=SystemClock(),
+        )
+
+    def foundation(self, audit: AuditLog, process: str) -> Foundation:
+        """Return what a house in this very process stands on."""
+        return Foundation(
+            data=self.layout.data,
+            config=self.config,
+            keyring=self.keyring,
+            append_keys=self.append_soon,
+            catalog_key=self.secret(CATALOG),
+            registry_key=self.secret(REGISTRY),
+            audit=audit,
+            process=process,
+        )
+
+    def keeper_boot(self) -> Boot:
+        """Return what the keeper is told."""
+        return Boot(
+            directory=str(self.layout.audit),
+            signing_key=self.secret(AUDIT_SIGNING),
+            payload_key=self.secret(AUDIT_PAYLOAD),
+        )
+
+    def door_boot(self, name: str) -> DoorBoot:
+        """Return what the door ``name`` is told; only the web gets the web's TLS key."""
+        certificate, key = self._web_certificate() if name == "web" else (b"", b"")
+        return DoorBoot(
+            data=str(self.layout.data),
+            config=self.config,
+            keys=self.organization_keys(),
+            catalog_key=self.secret(CATALOG),
+            registry_key=self.secret(REGISTRY),
+            tls_certificate=certificate,
+            tls_key=key,
+        )
+
+    def close(self) -> None:
+        """Give up the keyring."""
+        self._writer.close()
+
+    def _web_certificate(self) -> tuple[bytes, bytes]:
+        """Issue the web's certificate anew from its lasting key, so that it is never stale."""
+        issued = issue_server(
+            (self.layout.tls / "ca.pem").read_bytes(),
+            self.secret(TLS_AUTHORITY),
+            self.secret(TLS_WEB),
+            self.config.server.hostname,
+            now=SystemClock().now(),
+        )
+        return issued.certificate, issued.key

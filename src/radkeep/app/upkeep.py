@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What keeps a data directory sound: verify volumes, verify the audit log, rebuild the catalog.
+
+Invariant: verification changes nothing and needs no lock; a rebuild needs the lock and replaces
+the catalog only when it is whole.
+"""
+
+import base64
+import binascii
+import getpass
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from radkeep.app.audit_client import DirectLog
+from radkeep.app.layout import Layout
+from radkeep.app.recovery_events import tell_recovery
+from radkeep.app.serving import unlocking
+from radkeep.app.unlocked import CATALOG, mirror, provider
+from radkeep.archive.findings import FindingKind
+from radkeep.archive.keyring import Keyring
+from radkeep.archive.reader import VolumeReader
+from radkeep.archive.recovery import recover
+from radkeep.archive.verify import verify
+from radkeep.audit.checkpoint import origin
+from radkeep.audit.events import Event, EventId, event_by
+from radkeep.audit.verify import verify as verify_log
+from radkeep.config import load
+from radkeep.crypto.sign import VerifyKey, note_verifier
+from radkeep.database.catalog.catalog import rebuilding
+from radkeep.domain.clock import SystemClock
+from radkeep.domain.errors import ConfigError
+from radkeep.identity.actors import system
+from radkeep.ingest.judgment import Judge
+from radkeep.ingest.store import matches_digest, recorded
+
+AUDIT_KEY_FILE: Final = "audit.pub"  # keep a copy elsewhere: whoever holds it can verify
+
+
+class ArchiveReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What verification of the volumes found."""
+
+    damaged: int
+    findings: Sequence[str]
+
+
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What verification of the audit log found."""
+
+    entries: int
+    sound: bool
+    faults: Sequence[str]
+
+
+def verify_archive(layout: Layout, passphrase_file: str | None, *, full: bool) -> ArchiveReport:
+    """Check volumes and keyring; with ``full`` every byte and every digest.
+
+    Raises:
+        WrongPassphraseError: the passphrase does not open the keys.
+        IntegrityError: the keyring itself is damaged.
+    """
+    config = load(layout.data)
+    root = provider(layout, config.keys, _ask, passphrase_file=passphrase_file).unlock()
+    keyring = Keyring.open(layout.keyring, mirror(layout, config.keys), root)
+    inspect = matches_digest if full else None
+    found = list(verify(layout.volumes, keys=keyring, full=full, inspect=inspect))
+    return ArchiveReport(
+        damaged=sum(each.kind is FindingKind.DAMAGE for each in found),
+        findings=[f"{each.volume} at {each.offset}: {each.kind}: {each.detail}" for each in found],
+    )
+
+
+def rebuild_catalog(layout: Layout, passphrase_file: str | None) -> int:
+    """Make the catalog again from the volumes; return the number of records read.
+
+    Raises:
+        ConfigError: a server runs.
+        WrongPassphraseError: the passphrase does not open the keys.
+        ArchiveFullError: no room for the new catalog.
+    """
+    config, clock = load(layout.data), SystemClock()
+    actor = system("rebuild")
+
+    def make(event: EventId, **fields: object) -> Event:
+        return event_by(actor, event, time=clock.now(), **fields)
+
+    with (
+        unlocking(layout, config, _ask, passphrase_file=passphrase_file) as unlocked,
+        closing(unlocked.open_audit_log()) as log,
+        closing(VolumeReader(layout.volumes, keys=unlocked.keyring)) as records,
+    ):
+        with rebuilding(layout.catalog, unlocked.secret(CATALOG)) as catalog:
+            recovery = recover(
+                layout.volumes,
+                keys=unlocked.keyring,
+                catalog=catalog,
+                positions={},
+                describe=recorded,
+                judge=Judge(records),
+                clock=clock,
+            )
+        tell_recovery(recovery, DirectLog(log, "rebuild"), make)
+    return recovery.replayed
+
+
+def verify_audit(layout: Layout) -> AuditReport:
+    """Check the audit log with its public key alone.
+
+    Raises:
+        ConfigError: the public key is not there or no such key.
+    """
+    report = verify_log(layout.audit, read_audit_key(layout.data / AUDIT_KEY_FILE))
+    return AuditReport(
+        entries=report.size,
+        sound=report.intact,
+        faults=[fault.text for fault in report.faults],
+    )
+
+
+def audit_key_text(key: VerifyKey) -> str:
+    """Return the log's public key as other tools read it (C2SP signed-note verifier)."""
+    return note_verifier(origin(key), key) + "\n"
+
+
+def read_audit_key(path: Path) -> VerifyKey:
+    """Return the public key that ``audit_key_text`` wrote.
+
+    Raises:
+        ConfigError: no such file, or no key in it.
+    """
+    try:
+        encoded = path.read_text(encoding="ascii").strip().rpartition("+")[2]
+        raw = base64.b64decode(encoded, validate=True)
+    except (OSError, UnicodeDecodeError, binascii.Error) as error:
+        raise ConfigError("the audit log's public key cannot be read") from error
+    return VerifyKey(raw[1:])
+
+
+def _ask() -> str:
+    return getpass.getpass("Passphrase: ")

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The web process: HTTPS for people and programs, and the control socket, over one house."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from radkeep.app.boot import DoorBoot, Ready
+from radkeep.app.door import Door
+from radkeep.app.trail import ask_keeper
+from radkeep.app.webhouse import web_application
+from radkeep.web.kit.threads import Threads
+from radkeep.web.kit.tls import server_context
+from radkeep.web.server import Listener, bind_tcp, bind_unix
+from radkeep.web.server import serve as serve_http
+
+
+def serve(boot: DoorBoot, control: socket.socket, audit: socket.socket) -> None:
+    """Serve HTTP until asked to stop."""
+    door = Door("web", boot, control, audit)
+    door.house.people.demo.restart()
+    door.serve(_listening(door))
+
+
+@asynccontextmanager
+async def _listening(door: Door) -> AsyncIterator[Ready]:
+    boot, server = door.boot, door.boot.config.server
+    sock = bind_tcp(server.host, server.web_port)
+    port: int = sock.getsockname()[1]
+    threads = Threads()
+    application = web_application(
+        door.house,
+        boot.config,
+        ask_keeper(door.keeper),
+        threads=threads,
+        origin=f"https://{server.hostname}:{port}",
+    )
+    listeners = [
+        Listener(
+            sock=sock,
+            application=application,
+            tls=server_context(boot.tls_certificate, boot.tls_key),
+        ),
+        Listener(sock=bind_unix(door.layout.control_socket), application=application),
+    ]
+    stop, ready = asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(serve_http(listeners, stop=stop, ready=ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if serving.done():
+            serving.result()
+        yield Ready(ports={"web": port})
+    finally:
+        stop.set()
+        waiting.cancel()
+        await serving
+        threads.close()
+        door.layout.control_socket.unlink(missing_ok=True)

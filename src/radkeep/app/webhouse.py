@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Composition of the web application over a house; for the web process and for lone commands.
+
+Invariant: both answer with the same routes, so a command means the same with and without a server.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+
+from starlette.types import ASGIApp
+
+from radkeep.app.house import House
+from radkeep.app.trail import ReadPage, Trail
+from radkeep.config import Config
+from radkeep.domain.actor import Actor
+from radkeep.identity.policy import Policy
+from radkeep.web.api.routes import ApiParts, api_routes
+from radkeep.web.application import application, health_routes
+from radkeep.web.dicomweb.routes import dicomweb_routes
+from radkeep.web.kit.authentication import Authentication
+from radkeep.web.kit.routes import Kit, Surface
+from radkeep.web.kit.threads import Threads
+from radkeep.web.portal.frames import Frames
+from radkeep.web.portal.routes import PortalParts, page_surface, portal_routes
+from radkeep.web.viewer.routes import open_viewer, viewer_routes
+
+
+def web_application(
+    house: House, config: Config, read_audit: ReadPage, *, threads: Threads, origin: str
+) -> ASGIApp:
+    """Return all HTTP doors over ``house``.
+
+    Args:
+        house: the use cases.
+        config: of this machine.
+        read_audit: reads pages of the audit log.
+        threads: runs what blocks.
+        origin: where people open pages: "https://HOST:PORT".
+    """
+    people = house.people
+    kit = Kit(
+        authentication=Authentication(
+            sessions=people.sessions, tokens=people.tokens, organizations=people.organizations
+        ),
+        threads=threads,
+    )
+    frames = Frames(demo=people.demo.is_demo())
+    pages = page_surface(kit, frames)
+    api = ApiParts(
+        login=people.login,
+        sessions=people.sessions,
+        accounts=people.accounts,
+        enrolment=people.enrolment,
+        recovery=people.recovery,
+        organizations=people.organizations,
+        tokens=people.tokens,
+        devices=people.devices,
+        knocks=people.knocks,
+        zones=people.zones,
+        demo=people.demo,
+        status=_status(house),
+        trail=Trail(read_audit, policy=Policy(), audit=house.audit, clock=house.clock),
+        public_origin=origin,
+    )
+    portal = PortalParts(
+        login=people.login,
+        sessions=people.sessions,
+        enrolment=people.enrolment,
+        demo=people.demo,
+        search=house.search,
+        fetch=house.fetch,
+    )
+    data = Surface(kit=kit)
+    return application(
+        [
+            *dicomweb_routes(data, store=house.store, search=house.search, fetch=house.fetch),
+            *viewer_routes(pages, open_viewer(config.viewer.directory)),
+            *portal_routes(kit, portal, frames),
+            *api_routes(kit, api),
+            *health_routes(data, ready=lambda: True),
+        ],
+        not_found=pages,
+    )
+
+
+def _status(house: House) -> Callable[[Actor], Mapping[str, object]]:
+    def status(actor: Actor) -> Mapping[str, object]:
+        return {
+            "version": version("radkeep"),
+            "archive": asdict(house.catalog.statistics(actor.organization)),
+        }
+
+    return status

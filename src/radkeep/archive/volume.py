@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One volume file that this process writes.
+
+Invariant: ``position`` moves only after a successful sync; after a failed one nothing is ever
+written here again. Nobody else appends: the file is locked from before it has its name.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from radkeep.archive.disk import Disk, File
+from radkeep.archive.format import (
+    HEADER,
+    SUFFIX,
+    UNBORN,
+    Indexed,
+    RecordKind,
+    VolumeKind,
+    microseconds,
+    pack_header,
+    pack_indexed,
+    pack_marker,
+)
+from radkeep.domain.clock import Clock
+from radkeep.domain.errors import ArchiveFullError, IntegrityError, UnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed record on its way into a group."""
+
+    kind: RecordKind
+    key_id: bytes
+    length: int
+    digest: bytes
+    views: Sequence[memoryview | bytes]  # empty when the bytes are in the file already
+
+
+class OpenVolume:
+    """A volume being written: by the writer thread; ``reserve`` by any thread."""
+
+    def __init__(
+        self, file: File, path: Path, *, position: int, step: int, index: bytes = b""
+    ) -> None:
+        self.file = file
+        self.step = step  # bytes to allocate at a time
+        self.path = path
+        self.name = path.name.removesuffix(SUFFIX)
+        self.id = bytes.fromhex(self.name)
+        self.position = position  # where the next group begins
+        self.index = bytearray(index)  # of the records so far
+        self._allocated = file.size()
+        self._ended = False
+        self._lock = Lock()
+
+    @classmethod
+    def create(
+        cls, disk: Disk, directory: Path, kind: VolumeKind, *, clock: Clock, step: int
+    ) -> "OpenVolume":
+        """Create a volume whose name and header are durable.
+
+        Raises:
+            ArchiveFullError: no room.
+            IntegrityError: the disk refused.
+        """
+        volume = secrets.token_bytes(16)
+        unborn = directory / (volume.hex() + UNBORN)
+        path = directory / (volume.hex() + SUFFIX)
+        file = disk.create(unborn)
+        try:
+            _lock(file)
+            file.write([pack_header(volume, kind, microseconds(clock))], 0)
+            file.sync()
+            disk.rename(unborn, path)
+            disk.sync_directory(directory)
+        except BaseException:
+            file.close()
+            disk.unlink(unborn)
+            raise
+        return cls(file, path, position=HEADER, step=step)
+
+    @property
+    def headroom(self) -> int:
+        """Return the allocated bytes behind the last group."""
+        return self._allocated - self.position
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing can be appended any more."""
+        return self._ended
+
+    def reserve(self, end: int) -> None:
+        """Allocate up to ``end`` at least, ``step`` bytes at a time while there is room for that.
+
+        Raises:
+            ArchiveFullError: no room.
+        """
+        with self._lock:
+            if self._ended or end <= self._allocated:
+                return
+            start = self._allocated
+            try:
+                self.file.allocate(start, max(self.step, end - start))
+            except ArchiveFullError:
+                self.file.allocate(start, end - start)
+            self._allocated = self.file.size()
+
+    def append(self, records: Sequence[Sealed]) -> None:
+        """Write a group; it is durable when this returns.
+
+        Raises:
+            ArchiveFullError: no room; nothing was appended, and the volume may be used.
+            IntegrityError: the group may be lost; the volume is closed for good.
+        """
+        if self._ended:
+            raise IntegrityError("a volume failed before")
+        start = self.position
+        marker = pack_marker(self.id, start, [(each.length, each.digest) for each in records])
+        length = sum(each.length for each in records)
+        self.reserve(start + length + len(marker))
+        views = [view for each in records for view in each.views]
+        missing = sum(map(len, views)) != length
+        try:
+            self.file.write([*views, marker], start + length if missing else start)
+            self.file.sync()
+        except IntegrityError:
+            self.end()
+            raise
+        self.position = start + length + len(marker)
+        offset = start
+        for each in records:
+            line = Indexed(each.kind, offset, each.length, each.key_id, each.digest)
+            self.index += pack_indexed(line)
+            offset += each.length
+
+    def end(self) -> None:
+        """Stop: nothing more is allocated or appended."""
+        with self._lock:
+            self._ended = True
+
+
+def _lock(file: File) -> None:
+    if not file.lock():
+        raise UnavailableError("a new volume was taken away")

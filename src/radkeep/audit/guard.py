@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Refusals are audited like deeds.
+
+Invariant: what a guarded use case refuses stands in the log before its caller hears of it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from radkeep.audit.events import Action, EventId, EventType, Outcome, event_by
+from radkeep.audit.ports import AuditLog
+from radkeep.domain.actor import Actor
+from radkeep.domain.clock import Clock
+from radkeep.domain.errors import AuditUnavailableError, RadkeepError
+
+
+@contextmanager
+def guarded(
+    audit: AuditLog,
+    clock: Clock,
+    actor: Actor,
+    event: EventId,
+    *,
+    action: Action = Action.EXECUTE,
+    **fields: object,
+) -> Iterator[None]:
+    """Run a use case; record a RadkeepError as a refusal of ``event``, then let it go on.
+
+    Args:
+        audit: where the refusal goes.
+        clock: for its time.
+        actor: who was refused.
+        event: what kind of thing was tried.
+        action: what exactly.
+        fields: more of the event, such as ``study``; ``detail`` gets the error's code besides.
+
+    Raises:
+        AuditUnavailableError: the refusal cannot be audited; the refusal itself is its cause.
+    """
+    try:
+        yield
+    except AuditUnavailableError:
+        raise  # the log would not take this one, either
+    except RadkeepError as error:
+        detail = fields.pop("detail", {})
+        known = detail if isinstance(detail, dict) else {}
+        try:
+            audit.append(
+                event_by(
+                    actor,
+                    event,
+                    time=clock.now(),
+                    type=EventType.REFUSED,
+                    action=action,
+                    outcome=Outcome.SERIOUS_FAILURE,
+                    detail={**known, "code": error.code},
+                    **fields,
+                )
+            )
+        except AuditUnavailableError as unavailable:
+            raise unavailable from error
+        raise

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``radkeep audit``: look at the log, and prove that nobody rewrote it."""
+
+import click
+
+from radkeep.app.upkeep import verify_audit
+from radkeep.cli.failures import EXIT
+from radkeep.cli.options import Context, common, progress
+from radkeep.domain.errors import Kind
+
+
+@click.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command()
+@click.option("--count", default=20, show_default=True, help="Entries, at most 1,000.")
+@common
+def tail(context: Context, *, count: int) -> None:
+    """Show the last entries; the look itself is entered first."""
+    with context.api() as api:
+        entries = api.call("GET", f"/audit?count={count}")
+    context.show(
+        entries, columns=("index", "time", "event", "type", "actor_name", "study", "outcome")
+    )
+
+
+@audit.command()
+@common
+def verify(context: Context) -> None:
+    """Recompute the Merkle tree from the stored entries; needs no key and no server."""
+    report = verify_audit(context.layout)
+    if context.as_json:
+        context.show(report)
+    else:
+        for fault in report.faults:
+            progress(fault)
+        context.show(f"{report.entries} entries, {'sound' if report.sound else 'NOT SOUND'}")
+    if not report.sound:
+        raise click.exceptions.Exit(EXIT[Kind.INTEGRITY])
+
+
+COMMANDS = (audit,)

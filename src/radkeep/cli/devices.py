@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``radkeep device`` and ``zone``: machines and networks."""
+
+import click
+
+from radkeep.cli.options import Context, common
+
+
+@click.group()
+def device() -> None:
+    """DICOM devices."""
+
+
+@device.command("add")
+@click.argument("ae_title", metavar="AE")
+@click.option("--host", default="", help="Where it listens; it may call from there unless --from.")
+@click.option("--port", default=0, help="Where it listens: the destination of C-MOVE.")
+@click.option("--from", "addresses", multiple=True, metavar="CIDR", help="It may call from here.")
+@click.option("--allow", default="store", show_default=True, help="store,find,move,get")
+@common
+def add_device(
+    context: Context, *, ae_title: str, host: str, port: int, addresses: tuple[str, ...], allow: str
+) -> None:
+    """Register a device by its AE title."""
+    body = {
+        "ae_title": ae_title,
+        "host": host,
+        "port": port,
+        "from": list(addresses),
+        "allow": [word.strip() for word in allow.split(",") if word.strip()],
+    }
+    with context.api() as api:
+        made = api.call("POST", "/devices", body)
+    context.show(made)
+
+
+@device.command("list")
+@click.option("--pending", is_flag=True, help="Those that knocked and were refused, and why.")
+@common
+def list_devices(context: Context, *, pending: bool) -> None:
+    """List devices."""
+    with context.api() as api:
+        found = api.call("GET", "/devices/pending" if pending else "/devices")
+    if pending:
+        context.show(found, columns=("calling", "called", "address", "reason", "last", "count"))
+    else:
+        context.show(found, columns=("ae_title", "from", "allow", "host", "port"))
+
+
+@device.command("remove")
+@click.argument("ae_title", metavar="AE")
+@common
+def remove_device(context: Context, *, ae_title: str) -> None:
+    """Forget a device."""
+    with context.api() as api:
+        api.call("DELETE", f"/devices/{ae_title}")
+    context.show({"ae_title": ae_title, "removed": True})
+
+
+@click.group()
+def zone() -> None:
+    """Parts of the network."""
+
+
+@zone.command("add")
+@click.argument("name")
+@click.argument("networks", nargs=-1, required=True, metavar="CIDR...")
+@click.option("--plaintext", is_flag=True, help="Accept DIMSE without TLS from here.")
+@click.option("--reason", default="", help="Why; needed with --plaintext.")
+@click.option("--review", metavar="DATE", help="When to look again; needed with it.")
+@common
+def add_zone(
+    context: Context,
+    *,
+    name: str,
+    networks: tuple[str, ...],
+    plaintext: bool,
+    reason: str,
+    review: str | None,
+) -> None:
+    """Name a part of the network."""
+    body = {
+        "name": name,
+        "networks": list(networks),
+        "plaintext": plaintext,
+        "reason": reason,
+        "review": review,
+    }
+    with context.api() as api:
+        made = api.call("POST", "/zones", body)
+    context.show(made)
+
+
+@zone.command("list")
+@common
+def list_zones(context: Context) -> None:
+    """List zones."""
+    with context.api() as api:
+        found = api.call("GET", "/zones")
+    context.show(found, columns=("name", "networks", "plaintext", "reason", "review"))
+
+
+@zone.command("remove")
+@click.argument("name")
+@common
+def remove_zone(context: Context, *, name: str) -> None:
+    """Forget a zone."""
+    with context.api() as api:
+        api.call("DELETE", f"/zones/{name}")
+    context.show({"name": name, "removed": True})
+
+
+COMMANDS = (device, zone)

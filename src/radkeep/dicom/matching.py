@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attribute matching (PS3.4 Section C.2.2.2) on DICOM JSON objects: the reference.
+
+Invariant: the catalog's SQL must select what this selects; its tests compare the two.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, assert_never
+
+from radkeep.dicom.dictionary import vr_of
+from radkeep.dicom.query import Match, MatchKind
+
+Json = Mapping[str, Any]
+
+
+def fold(name: str) -> str:
+    """Return ``name`` without case, accents, doubled blanks and empty trailing components.
+
+    The catalog keeps person names in this form beside the original. Wildcards survive.
+    """
+    if name.isascii():
+        plain = name.lower()
+    else:
+        apart = unicodedata.normalize("NFKD", name)
+        plain = "".join(char for char in apart if not unicodedata.combining(char)).casefold()
+    return re.sub(r"\s+", " ", plain).rstrip("^ ").strip()
+
+
+def folded_groups(name: str) -> tuple[str, ...]:
+    """Return each component group of a person name, folded (PS3.5 Section 6.2.1)."""
+    return tuple(folded for group in name.split("=")[:3] if (folded := fold(group)))
+
+
+def matches(filters: Iterable[Match], entity: Json) -> bool:
+    """Tell whether the DICOM JSON object ``entity`` fulfills all ``filters``."""
+    return all(_fulfills(match, entity) for match in filters)
+
+
+def _fulfills(match: Match, entity: Json) -> bool:
+    if match.kind is MatchKind.UNIVERSAL:
+        return True
+    vr = vr_of(match.tag)
+    return any(_accepts(match, value, vr) for value in _values(entity, match.path))
+
+
+def _values(entity: Json, path: tuple[int, ...]) -> Iterator[object]:
+    found = entity.get(f"{path[0]:08X}", {}).get("Value", [])
+    if len(path) == 1:
+        yield from found
+    else:
+        for item in found:
+            yield from _values(item, path[1:])
+
+
+def _accepts(match: Match, value: object, vr: str) -> bool:
+    match match.kind:
+        case MatchKind.SINGLE:
+            return _same(match.values[0], value, vr)
+        case MatchKind.LIST:
+            return str(value) in match.values
+        case MatchKind.WILDCARD:
+            return pattern(match.values[0]).fullmatch(str(value)) is not None
+        case MatchKind.RANGE:
+            return value is not None and _within(str(value), *match.values)
+        case MatchKind.NAME:
+            wanted = pattern(fold(match.values[0]))
+            groups = value.values() if isinstance(value, Mapping) else ()
+            return any(wanted.fullmatch(fold(str(group))) for group in groups)
+        case MatchKind.UNIVERSAL:
+            return True
+        case _:
+            assert_never(match.kind)
+
+
+@lru_cache(maxsize=256)
+def pattern(wildcard: str) -> re.Pattern[str]:
+    """Return the expression for a value with ``*`` and ``?``."""
+    parts = {"*": ".*", "?": "."}
+    return re.compile("".join(parts.get(c) or re.escape(c) for c in wildcard), re.DOTALL)
+
+
+def _same(wanted: str, value: object, vr: str) -> bool:
+    if isinstance(value, (int, float)):
+        try:
+            return float(wanted) == value
+        except ValueError:
+            return False
+    if vr == "TM":
+        return value is not None and _within(str(value), wanted, wanted)
+    return str(value) == wanted
+
+
+def _within(value: str, low: str, high: str) -> bool:
+    """Compare dates and times as text: a bound of lower precision covers what it begins."""
+    return (not low or value >= low) and (not high or value[: len(high)] <= high)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the DICOM door needs from the rooms behind it, and nothing more.
+
+Invariant: all of these are called from worker threads, never from the event loop.
+"""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol, TypeVar
+
+from radkeep.domain.actor import Actor
+
+PERMANENT: Final = 1  # result of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)
+TRANSIENT: Final = 2
+
+
+class Rejected(Exception):  # noqa: N818 - an answer of the protocol, not a fault
+    """The association is refused with these three numbers (PS3.8 Table 9-21)."""
+
+    def __init__(self, result: int, source: int, reason: int) -> None:
+        super().__init__(f"{result}/{source}/{reason}")
+        self.result, self.source, self.reason = result, source, reason
+
+
+class Admission(Protocol):
+    """Decides who may have an association."""
+
+    def admit(self, calling: str, called: str, address: str) -> Actor:
+        """Return the device that calls, with its organization and permissions.
+
+        Records a refusal, with its true reason, in the audit log before it raises.
+
+        Raises:
+            ForbiddenError: refused; a plaintext peer always hears 1/1/3.
+            Rejected: refused with these numbers.
+            UnavailableError, ThrottledError: cannot be decided now; the peer hears 2/3/2.
+            LockedError: the keys are not unlocked; the peer hears 2/3/1.
+        """
+        ...
+
+
+class Transfer(Protocol):
+    """What one association stores, as the audit log sees it."""
+
+    def close(self) -> None:
+        """End it; instances that are not answered yet still belong to it."""
+        ...
+
+
+class Reception(Protocol):
+    """One instance on its way in. Used by one thread."""
+
+    def feed(self, data: memoryview) -> None:
+        """Take more of the data set; ``data`` is valid during the call only.
+
+        Raises:
+            RadkeepError: refused; the reception has abandoned itself and recorded the refusal.
+        """
+        ...
+
+    def finish(self) -> Future[Any]:
+        """Say that the data set is complete; the future is done once the instance is durable.
+
+        Raises:
+            RadkeepError: refused, here or as the future's exception.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Forget the instance; nothing of it will be readable."""
+        ...
+
+
+TransferT = TypeVar("TransferT", bound=Transfer)
+
+
+class Store(Protocol[TransferT]):
+    """The way in. Thread-safe."""
+
+    def transfer(self, actor: Actor, *, session: str, protocol: str) -> TransferT:
+        """Begin what ``actor`` stores over one association."""
+        ...
+
+    def receive(
+        self,
+        transfer: TransferT,
+        *,
+        transfer_syntax: str | None,
+        sop_class: str = "",
+        sop_instance: str = "",
+    ) -> Reception:
+        """Begin one instance; the data set must carry the UIDs that are named here.
+
+        Raises:
+            RadkeepError: refused, and the refusal recorded.
+        """
+        ...
+
+
+class Violation(StrEnum):
+    """Why an association ended that should not have."""
+
+    PROTOCOL = "protocol-violation"  # PS3.7 or PS3.8 broken, or a limit passed
+    TOO_SLOW = "too-slow"  # a deadline passed inside a request or a message
+    CROWDED_OUT = "crowded-out"  # made room for a newcomer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One or more associations of a peer that we ended, or never let begin."""
+
+    violation: Violation
+    detail: str  # our own words, never the peer's
+    address: str
+    actor: Actor | None  # None before admission
+    session: str
+    count: int = 1  # as many in the last ``settings.incident_interval``
+
+
+class Witness(Protocol):
+    """Keeps the record of violations."""
+
+    def record(self, incident: Incident) -> None:
+        """Write ``incident`` to the audit log."""
+        ...

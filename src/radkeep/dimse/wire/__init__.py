@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PS3.8 without sockets: bytes in, events out."""

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit of receiving: Begin before the first record of a study, Transferred for what came.
+
+Invariant: no record reaches the volumes before its Begin entry is durable; every acknowledged
+instance is counted in a Transferred entry within a second, at the end, or after the next start.
+"""
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+from threading import Lock
+from typing import Final
+
+from radkeep.audit.events import Action, Event, EventId, EventType, Outcome, event_by
+from radkeep.audit.ports import AuditLog
+from radkeep.audit.tree import merkle_root
+from radkeep.domain.actor import Actor
+from radkeep.domain.clock import Clock
+from radkeep.domain.errors import AuditUnavailableError, RadkeepError
+from radkeep.domain.uid import Uid
+
+MAX_INSTANCES: Final = 1_000  # of one Transferred entry
+AUDIT_DEADLINE: Final = 5.0  # seconds
+
+
+class StudyTransfer:
+    """One study that one association or request is sending."""
+
+    def __init__(
+        self,
+        study: Uid,
+        begun: Future[tuple[int, ...]],
+        tell: Callable[["StudyTransfer", list[bytes]], None],
+        closed: Callable[[], bool],
+    ) -> None:
+        self.id: Final = secrets.token_hex(16)
+        self.study: Final = study
+        self._begun = begun
+        self._tell = tell
+        self._closed = closed
+        self._lock = Lock()
+        self._digests: list[bytes] = []
+
+    def wait_begun(self) -> None:
+        """Return once the Begin entry is durable.
+
+        Raises:
+            AuditUnavailableError: it is not, or not in time.
+        """
+        try:
+            self._begun.result(AUDIT_DEADLINE)
+        except TimeoutError:
+            raise AuditUnavailableError("the audit log does not answer") from None
+
+    def arrived(self, digest: bytes) -> None:
+        """Count one acknowledged instance; called by the writer's thread."""
+        with self._lock:
+            self._digests.append(digest)
+            due = len(self._digests) >= MAX_INSTANCES or self._closed()
+        if due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Emit Transferred for what arrived since the last call."""
+        with self._lock:
+            digests, self._digests = self._digests, []
+        if digests:
+            self._tell(self, digests)
+
+
+class Transfer:
+    """What one association or HTTP request sends: any number of studies, by one actor."""
+
+    def __init__(
+        self,
+        actor: Actor,
+        *,
+        protocol: str,
+        audit: AuditLog,
+        clock: Clock,
+        ended: Callable[["Transfer"], None],
+    ) -> None:
+        self.actor: Final = actor
+        self.protocol: Final = protocol
+        self._audit = audit
+        self._clock = clock
+        self._ended = ended
+        self._closed = False
+        self._studies: dict[Uid, StudyTransfer] = {}
+
+    def study(self, study: Uid, *, patient: str) -> StudyTransfer:
+        """Return the transfer of ``study``; the first call sends its Begin entry."""
+        known = self._studies.get(study)
+        if known is None:
+            begin = self._event(EventId.BEGIN_TRANSFERRING, study, patient=patient)
+            begun = self._audit.submit([begin])
+            known = StudyTransfer(study, begun, self._transferred, self.is_closed)
+            self._studies[study] = known
+        return known
+
+    def flush(self) -> None:
+        """Emit Transferred for what arrived since the last call, study by study."""
+        for study in list(self._studies.values()):
+            study.flush()
+
+    def close(self) -> None:
+        """End the transfer; an instance that is not answered yet is told when it arrives."""
+        self._closed = True
+        self._ended(self)
+        self.flush()
+
+    def is_closed(self) -> bool:
+        """Tell whether nobody will flush what still arrives."""
+        return self._closed
+
+    def refused(self, error: RadkeepError, study: Uid | None = None) -> None:
+        """Record that an instance was refused, and why."""
+        quarantined = error.code == "instance-conflict"
+        self._audit.submit(
+            [
+                self._event(
+                    EventId.INSTANCES_TRANSFERRED,
+                    study,
+                    type=EventType.QUARANTINED if quarantined else EventType.REFUSED,
+                    outcome=Outcome.MINOR_FAILURE,
+                    detail={"protocol": self.protocol, "reason": error.code},
+                )
+            ]
+        )
+
+    def _transferred(self, study: StudyTransfer, digests: list[bytes]) -> None:
+        self._audit.submit(
+            [
+                self._event(
+                    EventId.INSTANCES_TRANSFERRED,
+                    study.study,
+                    count=len(digests),
+                    digest=merkle_root(digests).hex(),
+                    detail={"protocol": self.protocol, "transfer": study.id},
+                )
+            ]
+        )
+
+    def _event(self, event: EventId, study: Uid | None, **fields: object) -> Event:
+        fields.setdefault("detail", {"protocol": self.protocol})
+        return event_by(
+            self.actor,
+            event,
+            time=self._clock.now(),
+            action=Action.CREATE,
+            study=str(study or ""),
+            **fields,
+        )
+
+    def now(self) -> datetime:
+        """Return the time by which this transfer stamps what it receives."""
+        return self._clock.now()

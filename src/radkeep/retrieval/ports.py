@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the way out needs from catalog and archive, and nothing more."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from radkeep.dicom.query import Level, Query
+from radkeep.domain.placement import Placement
+from radkeep.domain.uid import Uid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredInstance:
+    """What the catalog knows of one instance."""
+
+    study: Uid
+    series: Uid
+    sop_instance: Uid
+    sop_class: Uid
+    transfer_syntax: str
+    number: int | None  # Instance Number (0020,0013)
+    frames: int
+    patient: str  # Patient ID
+    digest: bytes  # SHA-256 of the data set as received
+    data_set_length: int  # bytes
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of search results: DICOM JSON objects (PS3.18 Annex F), each encoded."""
+
+    rows: Sequence[bytes]
+    more: bool  # rows remain beyond this page
+
+
+class CatalogReader(Protocol):
+    """The catalog as the way out sees it. Every call is confined to one organization."""
+
+    def search(self, organization: str, level: Level, query: Query) -> Page:
+        """Return the entities that match, ordered so that paging is stable."""
+        ...
+
+    def instances(
+        self,
+        organization: str,
+        study: Uid,
+        series: Uid | None = None,
+        sop_instance: Uid | None = None,
+    ) -> Sequence[StoredInstance]:
+        """Return the instances of a study, series or the one instance, in Instance Number order."""
+        ...
+
+
+class RecordReader(Protocol):
+    """The archive as the way out sees it. Every byte is authenticated before it is returned."""
+
+    def head(self, placement: Placement) -> bytes:
+        """Return the head of a record as it was given to ``finish`` (see ``dicom.head``).
+
+        Raises:
+            IntegrityError: the record is damaged.
+        """
+        ...
+
+    def body(self, placement: Placement, start: int, stop: int) -> Iterator[bytes]:
+        """Yield bytes ``start`` to ``stop`` of what was received, in pieces of at most 1 MiB.
+
+        Raises:
+            IntegrityError: a chunk is damaged; nothing of it was yielded.
+        """
+        ...

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One instance on its way out, in the forms that doors ask for.
+
+Invariant: the data set leaves bit for bit as it came; file meta and preamble are always our own
+(PS3.10 Section 7.1; the preamble is zeroed, so that a file is never also a program).
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from radkeep.dicom.bulk import locate
+from radkeep.dicom.frames import frame_spans
+from radkeep.dicom.head import InstanceHead
+from radkeep.dicom.inflate import inflated
+from radkeep.dicom.json_model import metadata
+from radkeep.dicom.part10 import file_meta
+from radkeep.dicom.words import turned
+from radkeep.retrieval.ports import RecordReader, StoredInstance
+
+Span = tuple[int, int]  # start and stop, in bytes of what was received
+
+
+class Retrieved:
+    """One stored instance. Belongs to one thread at a time."""
+
+    def __init__(self, stored: StoredInstance, records: RecordReader) -> None:
+        self.stored = stored
+        self._records = records
+
+    @cached_property
+    def head(self) -> InstanceHead:
+        """Return everything that was received before Pixel Data, and where the rest lies."""
+        return InstanceHead.decode(self._records.head(self.stored.placement))
+
+    @cached_property
+    def _meta(self) -> bytes:
+        stored = self.stored
+        return file_meta(stored.sop_class, stored.sop_instance, stored.transfer_syntax)
+
+    def part10_length(self) -> int:
+        """Return the bytes that ``part10`` yields."""
+        return len(self._meta) + self.stored.data_set_length
+
+    def part10(self) -> Iterator[bytes]:
+        """Yield the instance as a DICOM file (PS3.10)."""
+        yield self._meta
+        yield from self.data_set()
+
+    def data_set(self) -> Iterator[bytes]:
+        """Yield the data set as it was received, without file meta."""
+        start = self.head.data_set_offset
+        yield from self._body(start, start + self.stored.data_set_length)
+
+    def metadata(self, base_url: str) -> bytes:
+        """Return the instance as a DICOM JSON object (PS3.18 Annex F), bulk data by address.
+
+        Args:
+            base_url: the address of this instance, to which bulk data addresses are appended.
+        """
+        return metadata(self.head, base_url)
+
+    def frame(self, number: int) -> tuple[int, Iterator[bytes]]:
+        """Return the length and the bytes of frame ``number``, counted from 1.
+
+        Native frames leave in little endian, whatever byte order they came in (PS3.18
+        Section 8.7.3.5.2).
+
+        Raises:
+            NotFoundError: no such frame, or no pixel data.
+        """
+        spans = frame_spans(self.head, number, self._peek)
+        pieces, pixel = self._read(spans), self.head.pixel
+        if pixel is not None and pixel.word > 1:
+            pieces = turned(pieces, pixel.word)
+        return sum(stop - start for start, stop in spans), pieces
+
+    def bulk(self, path: str) -> tuple[int, Iterator[bytes]]:
+        """Return the length and the bytes of one value that ``metadata`` names by address.
+
+        Raises:
+            NotFoundError: ``path`` names no value of this instance.
+        """
+        spans = locate(self.head, path)
+        return sum(stop - start for start, stop in spans), self._read(spans)
+
+    def _peek(self, start: int, stop: int) -> bytes:
+        return b"".join(self._read([(start, stop)]))
+
+    def _read(self, spans: Sequence[Span]) -> Iterator[bytes]:
+        """Yield ranges: of the body, or of what a deflated data set inflates to."""
+        for start, stop in spans:
+            if stop <= start:
+                continue
+            if self.head.deflated:
+                yield from inflated(self.data_set(), start, stop)
+            else:
+                yield from self._body(start, stop)
+
+    def _body(self, start: int, stop: int) -> Iterator[bytes]:
+        return self._records.body(self.stored.placement, start, stop)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The DICOMweb resources and what each needs."""
+
+from radkeep.identity.permissions import Permission
+from radkeep.ingest.store import Store
+from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.search import Search
+from radkeep.web.dicomweb.qido import ROOT, Qido
+from radkeep.web.dicomweb.stow import Stow
+from radkeep.web.dicomweb.wado import Wado
+from radkeep.web.kit.routes import GuardedRoute, Handler, Surface
+
+MAX_REQUEST_BYTES = 64 << 30  # of one store request
+
+
+def dicomweb_routes(
+    surface: Surface,
+    *,
+    store: Store,
+    search: Search,
+    fetch: Fetch,
+    max_request: int = MAX_REQUEST_BYTES,
+) -> list[GuardedRoute]:
+    """Return the resources below /dicom-web, the busiest first."""
+    qido, wado = Qido(search), Wado(fetch)
+    stow = Stow(store, surface.kit.threads, limit=max_request)
+    study = f"{ROOT}/studies/{{study}}"
+    series = f"{study}/series/{{series}}"
+    instance = f"{series}/instances/{{instance}}"
+
+    def read(path: str, handler: Handler) -> GuardedRoute:
+        return surface.route(path, handler, needs=Permission.STUDY_READ)
+
+    def query(path: str, handler: Handler) -> GuardedRoute:
+        return surface.route(path, handler, needs=Permission.STUDY_QUERY)
+
+    return [
+        read(f"{instance}/frames/{{frames}}", wado.frames),
+        read(instance, wado.instances),
+        read(f"{instance}/metadata", wado.metadata),
+        read(f"{instance}/bulkdata/{{path:path}}", wado.bulk),
+        read(f"{series}/metadata", wado.metadata),
+        read(f"{study}/metadata", wado.metadata),
+        read(series, wado.instances),
+        read(study, wado.instances),
+        query(f"{ROOT}/studies", qido.studies),
+        query(f"{study}/series", qido.series),
+        query(f"{series}/instances", qido.instances),
+        query(f"{study}/instances", qido.instances),
+        query(f"{ROOT}/series", qido.series),
+        query(f"{ROOT}/instances", qido.instances),
+        *(
+            surface.stream_route(
+                path, stow.studies, needs=Permission.INSTANCE_STORE, methods=["POST"]
+            )
+            for path in (f"{ROOT}/studies", study)
+        ),
+    ]

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WADO-RS: retrieval (PS3.18 Section 10.4).
+
+Invariant: bytes leave in the transfer syntax in which they are stored; a body's length is told
+before its first byte, except that of metadata beyond ``WHOLE`` bytes.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final
+
+from starlette.responses import Response
+
+from radkeep.domain.actor import Actor
+from radkeep.domain.errors import InvalidRequestError
+from radkeep.domain.uid import Uid
+from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.retrieved import Retrieved
+from radkeep.web.dicomweb.accept import (
+    DICOM,
+    OCTETS,
+    Form,
+    choose_bulk,
+    choose_frames,
+    choose_instances,
+    choose_json,
+    frame_syntax,
+    ranges_of,
+)
+from radkeep.web.dicomweb.qido import ROOT
+from radkeep.web.kit.multipart import MultipartBody, Part
+from radkeep.web.kit.requests import Incoming
+from radkeep.web.kit.streaming import Pieces
+
+PURPOSE: Final = "wado-rs"
+MAX_FRAMES: Final = 1_000  # in one request
+MAX_FRAME_DIGITS: Final = 9
+WHOLE: Final = 4 << 20  # bytes of metadata that are gathered for the sake of their length
+
+
+class Wado:
+    """Handlers of the retrieve resources."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+
+    def instances(self, request: Incoming, actor: Actor) -> Response:
+        """Answer a study, a series or an instance."""
+        ranges = ranges_of(request)
+        found = self._find(request, actor)
+        one = len(found) == 1 and "instance" in request.path_params
+        form = choose_instances(ranges, {each.stored.transfer_syntax for each in found}, one=one)
+        return _packed(form, DICOM, [_instance(request, each) for each in found])
+
+    def metadata(self, request: Incoming, actor: Actor) -> Response:
+        """Answer the metadata of a study, a series or an instance."""
+        media_type = choose_json(request)
+        found = self._find(request, actor)
+        pieces = _array(each.metadata(_address(request, each)) for each in found)
+        first: list[bytes] = []
+        size = 0
+        for piece in pieces:
+            first.append(piece)
+            size += len(piece)
+            if size > WHOLE:
+                return Pieces(chain(first, pieces), length=None, media_type=media_type)
+        return Pieces(iter(first), length=size, media_type=media_type)
+
+    def frames(self, request: Incoming, actor: Actor) -> Response:
+        """Answer one frame or several."""
+        numbers = parse_frames(request.path_params["frames"])
+        ranges = ranges_of(request)
+        instance = self._find(request, actor)[0]
+        stored = instance.stored.transfer_syntax
+        form = choose_frames(ranges, stored, one=len(numbers) == 1)
+        content_type = f"{form.media_type}; transfer-syntax={frame_syntax(stored)}"
+        address = _address(request, instance)
+        parts = []
+        for number in numbers:
+            length, pieces = instance.frame(number)
+            parts.append(Part(content_type, length, pieces, f"{address}/frames/{number}"))
+        return _packed(form, form.media_type, parts)
+
+    def bulk(self, request: Incoming, actor: Actor) -> Response:
+        """Answer one value that metadata names by address."""
+        form = choose_bulk(ranges_of(request))
+        path = request.path_params["path"]
+        instance = self._find(request, actor)[0]
+        length, pieces = instance.bulk(path)
+        location = f"{_address(request, instance)}/bulkdata/{path}"
+        return _packed(form, OCTETS, [Part(OCTETS, length, pieces, location)])
+
+    def _find(self, request: Incoming, actor: Actor) -> Sequence[Retrieved]:
+        path = request.path_params
+        return self._fetch.instances(
+            actor,
+            Uid.parse(path["study"]),
+            Uid.parse(path["series"]) if "series" in path else None,
+            Uid.parse(path["instance"]) if "instance" in path else None,
+            purpose=PURPOSE,
+        )
+
+
+def parse_frames(raw: str) -> tuple[int, ...]:
+    """Return the frame numbers of a frame list, counted from 1.
+
+    Raises:
+        InvalidRequestError: not a list of positive numbers, or too long.
+    """
+    words = raw.split(",", MAX_FRAMES)
+    if len(words) > MAX_FRAMES:
+        raise InvalidRequestError("too many frames in one request")
+    if not all(
+        word.isascii() and word.isdigit() and len(word) <= MAX_FRAME_DIGITS for word in words
+    ):
+        raise InvalidRequestError("the frame list is not a list of numbers")
+    numbers = tuple(map(int, words))
+    if min(numbers) < 1:
+        raise InvalidRequestError("frames are counted from 1")
+    return numbers
+
+
+def _packed(form: Form, root_type: str, parts: Sequence[Part]) -> Response:
+    if not form.multipart:
+        part = parts[0]
+        headers = {"Content-Location": part.location} if part.location else None
+        return Pieces(
+            part.pieces, length=part.length, media_type=part.content_type, headers=headers
+        )
+    body = MultipartBody(root_type, parts)
+    return Pieces(body.pieces(), length=body.length, media_type=body.media_type)
+
+
+def _instance(request: Incoming, each: Retrieved) -> Part:
+    content_type = f"{DICOM}; transfer-syntax={each.stored.transfer_syntax}"
+    return Part(content_type, each.part10_length(), each.part10(), _address(request, each))
+
+
+def _address(request: Incoming, each: Retrieved) -> str:
+    stored = each.stored
+    return (
+        f"{request.origin}{ROOT}/studies/{stored.study}/series/{stored.series}"
+        f"/instances/{stored.sop_instance}"
+    )
+
+
+def _array(objects: Iterator[bytes]) -> Iterator[bytes]:
+    separator = b"["
+    for each in objects:
+        yield separator + each
+        separator = b","
+    yield b"]"
