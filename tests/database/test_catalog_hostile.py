@@ -50,7 +50,7 @@ def test_any_bytes_are_entered_and_answered(
     catalog: Catalog, raw: dict[int, bytes], charset: bytes, syntax: str, unique: object
 ) -> None:
     study = f"2.25.{int(str(unique).replace('-', ''), 16)}"
-    good = facts().raw | {tag: f"{study}.1".encode() for tag in UIDS}
+    good = dict(facts().raw) | {tag: f"{study}.1".encode() for tag in UIDS}
     good |= {levels.STUDY_UID: study.encode(), levels.SPECIFIC_CHARACTER_SET: charset}
     one = Facts.of(good | raw, syntax)
     assert catalog.commit("a" * 32, 1, [arrival(one)]) == [Verdict.STORED]

@@ -104,7 +104,7 @@ def test_newest_first_and_undated_last(catalog: Catalog) -> None:
     ],
 )
 def test_studies_by_one_key(catalog: Catalog, key: str, text: str, expected: list[str]) -> None:
-    assert find(catalog, **{key: text}) == expected
+    assert find(catalog, STUDY, **{key: text}) == expected
 
 
 def test_a_study_whose_names_all_match_is_found_once(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_study_whose_names_all_match_is_found_once(tmp_path: Path) -> None:
         for tag in ("t00100010", "t00080090"):
             wanted = ["1"] if tag == "t00100010" or text in ("a*", "ab*", "abel*", "*") else []
             expected = [] if "[" in text else wanted
-            assert find(catalog, **{tag: text}) == expected
+            assert find(catalog, STUDY, **{tag: text}) == expected
     catalog.close()
 
 
@@ -160,7 +160,7 @@ def test_pages_join_without_gap_or_repetition(catalog: Catalog) -> None:
     for level in (STUDY, SERIES, INSTANCE):
         whole = catalog.search("clinic", level, Query(limit=100))
         assert not whole.more
-        pieces = []
+        pieces: list[bytes] = []
         for offset in range(len(whole.rows)):
             page = catalog.search("clinic", level, Query(limit=1, offset=offset))
             assert page.more == (offset + 1 < len(whole.rows))

@@ -3,12 +3,13 @@
 
 import asyncio
 import os
+import resource
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from radkeep.domain.errors import UnauthenticatedError
 from radkeep.identity.permissions import Permission
 from radkeep.identity.records import Organization
 from radkeep.web.application import application
-from radkeep.web.kit import connection, requests
+from radkeep.web.kit import connection, lobby, requests
 from radkeep.web.kit.authentication import Authentication, peer_user
 from radkeep.web.kit.requests import Incoming, body_pieces
 from radkeep.web.kit.routes import Access, Kit, Surface
@@ -383,3 +384,87 @@ def test_tls_is_modern(
         assert not passes
     finally:
         raw.close()
+
+
+def tls_client(door: Door) -> ssl.SSLSocket:
+    raw = socket.create_connection(("127.0.0.1", door.tls_port), DEADLINE)
+    context = ssl.create_default_context(cadata=door.ca)
+    return context.wrap_socket(raw, server_hostname="localhost")
+
+
+def silent(door: Door) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", door.tls_port), DEADLINE)
+
+
+def hello(door: Door) -> None:
+    with closing(tls_client(door)) as sock:
+        sock.sendall(GET)
+        head(sock)
+
+
+def test_silent_peers_wait_without_tls_and_only_for_a_while(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lobby, "SWEEP_SECONDS", 0.1)
+    waiting = [silent(door) for _ in range(50)]
+    hello(door)
+    waiting[0].sendall(b"\x16")  # one byte: a handshake that never ends
+    hello(door)
+    monkeypatch.setattr(lobby, "SILENT_SECONDS", 0.1)
+    for sock in waiting[1:]:
+        assert answer(sock) == b""
+    for sock in waiting:
+        sock.close()
+    hello(door)
+
+
+def test_a_full_lobby_turns_out_the_oldest(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lobby, "MAX_SILENT", 5)
+    waiting = [silent(door) for _ in range(8)]
+    hello(door)
+    assert answer(waiting[0]) == b""
+    for sock in waiting:
+        sock.close()
+
+
+def test_unfinished_handshakes_keep_nobody_out(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lobby, "MAX_HANDSHAKES", 5)
+    waiting = [silent(door) for _ in range(8)]
+    for sock in waiting:
+        sock.sendall(b"\x16\x03\x01\x01\x00")
+    hello(door)
+    answer(waiting[0])
+    for sock in waiting:
+        sock.close()
+
+
+def test_a_handshake_has_a_deadline(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lobby, "HANDSHAKE_SECONDS", 0.2)
+    with closing(silent(door)) as sock:
+        sock.sendall(b"\x16\x03\x01\x01\x00")
+        answer(sock)
+    hello(door)
+
+
+@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", bytes(100), b"\xff" * 70_000])
+def test_noise_instead_of_tls_ends_only_itself(door: Door, noise: bytes) -> None:
+    with closing(silent(door)) as sock:
+        sock.sendall(noise)
+        assert b"HTTP" not in answer(sock)
+    hello(door)
+
+
+def test_running_out_of_descriptors_passes(door: Door) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(list(Path("/proc/self/fd").iterdir()))
+    waiting: list[socket.socket] = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 10, hard))
+        with suppress(OSError):
+            while True:
+                waiting.append(silent(door))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for sock in waiting:
+        sock.close()
+    hello(door)

@@ -92,7 +92,8 @@ def test_the_page_is_for_people_who_may_read(viewer: Viewer) -> None:
 
 
 def test_the_list_is_the_portal_s(viewer: Viewer) -> None:
-    assert client(viewer).get("/viewer/").headers["location"] == "/studies"
+    for path in ("/viewer", "/viewer/"):
+        assert client(viewer).get(path).headers["location"] == "/studies"
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,6 @@ def open_door() -> Iterator[Callable[..., Door]]:
             admission=admission,
             store=store,
             supports=is_storage,
-            implementation=("2.25.1", "RADKEEP"),
             settings=DimseSettings(**settings),
             witness=witness,
         )

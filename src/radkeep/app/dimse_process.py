@@ -9,7 +9,6 @@ from radkeep.app.boot import DoorBoot, Ready
 from radkeep.app.door import Door
 from radkeep.app.incidents import AuditWitness
 from radkeep.dicom.classes import is_storage
-from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from radkeep.dimse.server import DimseServer
 
 
@@ -26,7 +25,6 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
         admission=house.people.devices,
         store=house.store,
         supports=is_storage,
-        implementation=(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME),
         witness=AuditWitness(house.audit, house.clock),
     )
     async with dimse:

@@ -20,13 +20,15 @@ from radkeep.app import channel
 from radkeep.app.boot import Ready
 from radkeep.app.channel import Message
 from radkeep.app.trail import Asked, read_page
-from radkeep.audit.events import Event
+from radkeep.audit.events import Event, EventId, EventType, event_by
 from radkeep.audit.log import LogWriter
 from radkeep.audit.reader import LogReader
 from radkeep.crypto.sign import SigningKey
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import AuditUnavailableError, IntegrityError, UnavailableError
+from radkeep.identity.actors import system
 
+IDLE_SECONDS: Final = 1.0  # without a request, until the log's end is signed
 MAX_GROUP: Final = 256  # messages appended and synced together
 _log = structlog.get_logger()
 
@@ -63,11 +65,16 @@ class Keeper:
         """
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if self._log.cut:
+            self._log.append([("keeper", _torn_tail(self._log.cut))])
         channel.send(self._control, Message(0, "ready", channel.body(Ready())))
         alive = True
         while alive:
             group: list[tuple[socket.socket, str, Message]] = []
-            for key, _ in self._selector.select():
+            ready = self._selector.select(IDLE_SECONDS)
+            if not ready:
+                self._log.checkpoint()  # signs what no later entry came to cover
+            for key, _ in ready:
                 end = key.fileobj
                 if not isinstance(end, socket.socket):
                     continue
@@ -143,6 +150,17 @@ class Keeper:
         except IntegrityError as error:
             answer = Message(message.id, "failed", error=str(error))
         _reply(end, answer)
+
+
+def _torn_tail(length: int) -> Event:
+    """Return the event that says that an unacknowledged end of the log was cut off."""
+    return event_by(
+        system("keeper"),
+        EventId.APPLICATION_ACTIVITY,
+        time=SystemClock().now(),
+        type=EventType.RECOVERED,
+        detail={"cut": f"{length} bytes"},
+    )
 
 
 def _reply(end: socket.socket, message: Message) -> None:

@@ -15,6 +15,7 @@ from radkeep.app.boot import Ready
 from radkeep.app.hardening import harden
 from radkeep.app.layout import Layout, locked
 from radkeep.app.logs import configure_logs
+from radkeep.app.rebuilding import ensure_catalog
 from radkeep.app.supervisor import Supervisor
 from radkeep.app.unlocked import Unlocked, provider
 from radkeep.config import Config, check
@@ -58,6 +59,7 @@ def serve(unlocked: Unlocked, announce: Callable[[Supervisor, dict[str, Any]], N
         _require_administrator(unlocked)
     harden(child=False)
     configure_logs("supervisor")
+    ensure_catalog(unlocked)
     supervisor = Supervisor(unlocked)
     ready = supervisor.start()
     announce(supervisor, description(unlocked, ready))

@@ -9,33 +9,24 @@ import base64
 import binascii
 import getpass
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from radkeep.app.audit_client import DirectLog
 from radkeep.app.layout import Layout
-from radkeep.app.recovery_events import tell_recovery
+from radkeep.app.rebuilding import rebuild
 from radkeep.app.serving import unlocking
-from radkeep.app.unlocked import CATALOG, mirror, provider
+from radkeep.app.unlocked import mirror, provider
 from radkeep.archive.findings import FindingKind
 from radkeep.archive.keyring import Keyring
-from radkeep.archive.reader import VolumeReader
-from radkeep.archive.recovery import recover
 from radkeep.archive.verify import verify
 from radkeep.audit.checkpoint import origin
-from radkeep.audit.events import Event, EventId, event_by
 from radkeep.audit.verify import verify as verify_log
 from radkeep.config import load
 from radkeep.crypto.sign import VerifyKey, note_verifier
-from radkeep.database.catalog.catalog import rebuilding
-from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import ConfigError
-from radkeep.identity.actors import system
-from radkeep.ingest.judgment import Judge
-from radkeep.ingest.store import matches_digest, recorded
+from radkeep.ingest.store import matches_digest
 
 AUDIT_KEY_FILE: Final = "audit.pub"  # keep a copy elsewhere: whoever holds it can verify
 
@@ -81,29 +72,9 @@ def rebuild_catalog(layout: Layout, passphrase_file: str | None) -> int:
         WrongPassphraseError: the passphrase does not open the keys.
         ArchiveFullError: no room for the new catalog.
     """
-    config, clock = load(layout.data), SystemClock()
-    actor = system("rebuild")
-
-    def make(event: EventId, **fields: object) -> Event:
-        return event_by(actor, event, time=clock.now(), **fields)
-
-    with (
-        unlocking(layout, config, _ask, passphrase_file=passphrase_file) as unlocked,
-        closing(unlocked.open_audit_log()) as log,
-        closing(VolumeReader(layout.volumes, keys=unlocked.keyring)) as records,
-    ):
-        with rebuilding(layout.catalog, unlocked.secret(CATALOG)) as catalog:
-            recovery = recover(
-                layout.volumes,
-                keys=unlocked.keyring,
-                catalog=catalog,
-                positions={},
-                describe=recorded,
-                judge=Judge(records),
-                clock=clock,
-            )
-        tell_recovery(recovery, DirectLog(log, "rebuild"), make)
-    return recovery.replayed
+    config = load(layout.data)
+    with unlocking(layout, config, _ask, passphrase_file=passphrase_file) as unlocked:
+        return rebuild(unlocked)
 
 
 def verify_audit(layout: Layout) -> AuditReport:
@@ -132,7 +103,7 @@ def read_audit_key(path: Path) -> VerifyKey:
         ConfigError: no such file, or no key in it.
     """
     try:
-        encoded = path.read_text(encoding="ascii").strip().rpartition("+")[2]
+        encoded = path.read_text(encoding="ascii").strip().split("+", 2)[-1]
         raw = base64.b64decode(encoded, validate=True)
     except (OSError, UnicodeDecodeError, binascii.Error) as error:
         raise ConfigError("the audit log's public key cannot be read") from error

@@ -28,6 +28,7 @@ _REASONS: Final = {  # PS3.18 Table I.2-2 and our own, see docs/refusals.md
     0xA900: "the data set contradicts the request",
     0xC000: "cannot be decoded",
 }
+_FAILED: Final = ("00081198", "0008119A")  # Failed SOP Sequence, Other Failures Sequence
 _SAID_IN_BODY: Final = (400, 409, 413, 415)
 
 
@@ -93,7 +94,8 @@ def _reason(answer: Any) -> str | None:  # noqa: ANN401 - JSON
     """Return the failure that a STOW-RS answer (PS3.18 Table 10.5.3-1) tells of, or None."""
     if isinstance(answer, dict) and "status" in answer:  # a problem document
         return str(answer.get("detail") or answer.get("title"))
-    failed = (answer or {}).get("00081198", {}).get("Value", [])
+    told = answer or {}
+    failed = [each for tag in _FAILED for each in told.get(tag, {}).get("Value", [])]
     if not failed:
         return None
     code = int(failed[0].get("00081197", {}).get("Value", [0x0110])[0])

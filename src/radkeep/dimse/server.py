@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import structlog
 
+from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from radkeep.dimse.channel import Channel
 from radkeep.dimse.desk import Desk
 from radkeep.dimse.gate import Gate
@@ -40,14 +41,13 @@ class DimseServer:
         admission: Admission,
         store: Store[Any],
         supports: Callable[[str], bool],
-        implementation: tuple[str, str],
         settings: DimseSettings | None = None,
         witness: Witness | None = None,
     ) -> None:
         """Set up a server that listens nowhere yet.
 
-        ``supports`` tells which storage SOP classes are taken; ``implementation`` is our class
-        UID and version name (PS3.7 Annex D.3.3.2); ``witness`` gets protocol violations.
+        ``supports`` tells which storage SOP classes are taken; ``witness`` gets violations of the
+        protocol.
         """
         self._settings = settings or DimseSettings()
         self._admission, self._store, self._witness = admission, store, witness
@@ -55,8 +55,8 @@ class DimseServer:
             supports=lambda uid: uid == VERIFICATION or supports(uid),
             max_length=self._settings.max_length,
             window=self._settings.window,
-            implementation_class=implementation[0],
-            implementation_version=implementation[1],
+            implementation_class=IMPLEMENTATION_CLASS_UID,
+            implementation_version=IMPLEMENTATION_VERSION_NAME,
         )
         self._recording = 0
         self._servers: list[asyncio.Server] = []

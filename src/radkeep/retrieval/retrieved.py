@@ -15,6 +15,7 @@ from radkeep.dicom.inflate import inflated
 from radkeep.dicom.json_model import metadata
 from radkeep.dicom.part10 import file_meta
 from radkeep.dicom.words import turned
+from radkeep.domain.errors import IntegrityError
 from radkeep.retrieval.ports import RecordReader, StoredInstance
 
 Span = tuple[int, int]  # start and stop, in bytes of what was received
@@ -29,8 +30,15 @@ class Retrieved:
 
     @cached_property
     def head(self) -> InstanceHead:
-        """Return everything that was received before Pixel Data, and where the rest lies."""
-        return InstanceHead.decode(self._records.head(self.stored.placement))
+        """Return everything that was received before Pixel Data, and where the rest lies.
+
+        Raises:
+            IntegrityError: the record is damaged, or not that of the instance asked for.
+        """
+        head = InstanceHead.decode(self._records.head(self.stored.placement))
+        if head.sop_instance != self.stored.sop_instance:
+            raise IntegrityError("a record is not that of the instance in the catalog")
+        return head
 
     @cached_property
     def _meta(self) -> bytes:

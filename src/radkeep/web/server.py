@@ -21,9 +21,8 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 
 from radkeep.web.kit.connection import Connection
+from radkeep.web.kit.lobby import BACKLOG, Lobby
 
-BACKLOG: Final = 1_024
-HANDSHAKE_SECONDS: Final = 10.0
 SHUTDOWN_SECONDS: Final = 10  # for requests that are under way
 KEEP_ALIVE_SECONDS: Final = 75  # idle browsers; more than their own 60 saves a handshake
 _PRIVATE: Final = 0o600
@@ -143,19 +142,14 @@ class _Server(uvicorn.Server):
         def connection() -> Connection:
             return Connection(self.config, self.server_state, self.lifespan.state, loop)
 
-        if listener.sock.family == socket.AF_UNIX:
+        server: asyncio.Server | Lobby
+        if listener.tls is not None:
+            server = Lobby(listener.sock, connection, listener.tls)
+        elif listener.sock.family == socket.AF_UNIX:
             server = await loop.create_unix_server(connection, sock=listener.sock, backlog=BACKLOG)
         else:
-            secured = listener.tls is not None
-            server = await loop.create_server(
-                connection,
-                sock=listener.sock,
-                backlog=BACKLOG,
-                ssl=listener.tls,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if secured else None,
-                ssl_shutdown_timeout=HANDSHAKE_SECONDS if secured else None,
-            )
-        self.servers = [server]
+            server = await loop.create_server(connection, sock=listener.sock, backlog=BACKLOG)
+        self.servers = [server]  # type: ignore[list-item] # a Lobby closes like a server
         self.started = True
         self.listening.set()
 

@@ -160,6 +160,10 @@ class _Endpoint:
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
+        self._headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in surface.headers.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Incoming(scope, receive)
@@ -189,8 +193,9 @@ class _Endpoint:
         raise NotImplementedError
 
     def _finish(self, response: Response) -> None:
-        for name, value in self._surface.headers.items():
-            response.headers.setdefault(name, value)
+        """Add the surface's headers where the response has none of its own."""
+        set_already = {name for name, _ in response.raw_headers}
+        response.raw_headers += [each for each in self._headers if each[0] not in set_already]
 
 
 class _InPool(_Endpoint):

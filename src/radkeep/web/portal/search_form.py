@@ -94,7 +94,7 @@ def to_query(form: SearchForm, page: int) -> Query:
     """Return the query that ``form``, which has no errors, means for page ``page`` (from 1).
 
     Names match anywhere, whatever their case and accents; identifiers match from their start;
-    who types ``*`` or ``?`` says himself where.
+    whoever types ``*`` or ``?`` says where.
     """
     keys = {
         _PATIENT_NAME: _anywhere(form.name),

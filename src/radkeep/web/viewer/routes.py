@@ -29,6 +29,7 @@ def viewer_routes(surface: Surface, viewer: Viewer) -> Sequence[GuardedRoute]:
     read = Permission.STUDY_READ
     pages = [
         surface.route("/viewer/app-config.js", viewer.config, needs=read),
+        surface.route("/viewer", viewer.page, needs=read),
         surface.route("/viewer/{path:path}", viewer.page, needs=read),
     ]
     if viewer.tree is None:
