@@ -14,6 +14,9 @@ import msgspec
 from radkeep.domain.errors import ConfigError
 
 FILE_NAME: Final = "radkeep.toml"
+Hostname = Annotated[  # RFC 1123, or an IPv4 address; it stands in addresses and certificates
+    str, msgspec.Meta(pattern=r"\A(?!.{254})[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z")
+]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]  # 0 lets the system choose, for tests
 _MIB: Final = 1 << 20
 
@@ -21,13 +24,13 @@ _MIB: Final = 1 << 20
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the doors are."""
 
-    hostname: str = "localhost"
+    hostname: Hostname = "localhost"
     host: str = "127.0.0.1"
     web_port: Port = 8443
     dimse_tls_port: Port = 2762
     dimse_port: Port | None = None  # plaintext DIMSE, for zones that allow it
     admin_port: Port = 9443
-    ae_title: Annotated[str, msgspec.Meta(pattern=r"^[ -\[\]-~]{1,16}$")] = "RADKEEP"
+    ae_title: Annotated[str, msgspec.Meta(pattern=r"\A(?! )[ -\[\]-~]{1,16}(?<! )\Z")] = "RADKEEP"
 
     def is_loopback(self) -> bool:
         """Tell whether no other machine can reach the doors."""
@@ -92,8 +95,12 @@ def load(data: Path) -> Config:
         raw = (data / FILE_NAME).read_bytes()
     except FileNotFoundError:
         raise ConfigError("no radkeep.toml in the data directory; run: radkeep init") from None
+    except OSError as error:
+        raise ConfigError(f"radkeep.toml cannot be read: {error.strerror}") from error
     try:
         config = msgspec.toml.decode(raw, type=Config)
+    except UnicodeDecodeError as error:
+        raise ConfigError("radkeep.toml is not UTF-8 text") from error
     except msgspec.DecodeError as error:  # its message names the key, never a value
         raise ConfigError(f"radkeep.toml: {error}") from error
     check(config)
@@ -130,4 +137,5 @@ def _is_scalar(value: object) -> bool:
 
 
 def _value(value: object) -> str:
-    return msgspec.json.encode(value).decode()  # JSON strings and numbers are TOML ones too
+    """Return ``value`` in TOML: as in JSON, but that DEL must be escaped."""
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007F")

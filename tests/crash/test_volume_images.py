@@ -22,6 +22,7 @@ from radkeep.archive.keypool import KeyPool
 from radkeep.archive.keyring import ROOT, Keyring, KeyringWriter, new_key
 from radkeep.archive.reader import VolumeReader
 from radkeep.archive.recovery import Recovery, recover
+from radkeep.archive.verify import verify
 from radkeep.archive.writer import Limits, VolumeWriter
 from radkeep.domain.placement import Placement
 from radkeep.domain.uid import Uid
@@ -45,9 +46,14 @@ class HistoricCatalog(MemoryCatalog):
         self.history: list[tuple[int, MemoryCatalog]] = [(0, MemoryCatalog())]
 
     def commit(
-        self, volume: str, position: int, arrivals: Sequence[Arrival]
+        self,
+        volume: str,
+        position: int,
+        arrivals: Sequence[Arrival],
+        *,
+        durable: Callable[[], None] | None = None,
     ) -> Sequence[Verdict | Clash]:
-        done = super().commit(volume, position, arrivals)
+        done = super().commit(volume, position, arrivals, durable=durable)
         self._remember()
         return done
 
@@ -198,6 +204,7 @@ def check(image: dict[Path, bytes], story: Story, moment: Moment, older: MemoryC
     result = run()
     damage = [each for each in result.findings if each.kind is FindingKind.DAMAGE]
     assert not damage, damage
+    assert not list(verify(VOLUMES, keys=keyring, full=True, disk=disk))
     known = {sent.body for sent in story.sent}
     for arrival in [*catalog.instances.values(), *catalog.quarantine.values()]:
         assert read(arrival.placement) in known  # none half there

@@ -9,6 +9,7 @@ import pytest
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.catalog.statistics import Statistics
 from radkeep.dicom.query import Level, Query
+from radkeep.domain.errors import IntegrityError
 from radkeep.domain.uid import Uid
 from radkeep.ingest.ports import Clash, Verdict
 from radkeep.testing.arrivals import ROOT, all_rows, arrival, ct_series, facts, snapshot
@@ -243,3 +244,24 @@ def test_the_memory_of_studies_is_bounded(
     assert len(catalog._writer._known.studies) == 3
     catalog.commit(V, 9, [arrival(facts(1, 1, 3), offset=99)])
     assert len(catalog.instances("clinic", Uid(f"{ROOT}.1"))) == 3
+
+
+def test_nobody_sees_a_row_before_its_record_is_durable(catalog: Catalog) -> None:
+    seen: list[int] = []
+
+    def durable() -> None:
+        seen.append(len(catalog.search("clinic", Level.INSTANCE, Query()).rows))
+
+    assert catalog.commit(V, 900, ct_series(1, 1, 3), durable=durable) == [STORED] * 3
+    assert seen == [0]
+    assert len(catalog.search("clinic", Level.INSTANCE, Query()).rows) == 3
+
+
+def test_what_did_not_become_durable_is_not_entered(catalog: Catalog) -> None:
+    def fails() -> None:
+        raise IntegrityError("the disk failed")
+
+    with pytest.raises(IntegrityError):
+        catalog.commit(V, 900, ct_series(1, 1, 3), durable=fails)
+    assert catalog.positions() == {}
+    assert catalog.commit(V, 900, ct_series(1, 1, 3)) == [STORED] * 3

@@ -16,6 +16,7 @@ import pytest
 import uvloop
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
+from structlog.testing import capture_logs
 
 from radkeep.crypto.certificates import issue_server, new_authority
 from radkeep.domain.actor import Actor
@@ -34,6 +35,7 @@ from radkeep.web.kit.tls import server_context
 from radkeep.web.server import Listener, bind_tcp, bind_unix, serve
 
 DEADLINE = 10.0
+SOON = 4.0  # less than any deadline of the server's
 GET = b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [
     uvloop.new_event_loop,
@@ -309,6 +311,7 @@ def test_a_full_house_turns_out_who_idles(door: Door, monkeypatch: pytest.Monkey
             assert b"200 OK" in head(late)
         door.release.set()
         assert answer(busy).endswith(b"held")
+        idle[0].settimeout(SOON)
         assert answer(idle[0]) == b""
         for sock in idle:
             sock.close()
@@ -363,6 +366,7 @@ def test_stopping_finishes_what_was_begun(door: Door) -> None:
     [
         (ssl.TLSVersion.TLSv1_3, None, True),
         (ssl.TLSVersion.TLSv1_2, None, True),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA256", False),  # no AEAD
         (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA", False),
         (ssl.TLSVersion.TLSv1_2, "AES128-GCM-SHA256", False),
     ],
@@ -422,6 +426,7 @@ def test_a_full_lobby_turns_out_the_oldest(door: Door, monkeypatch: pytest.Monke
     monkeypatch.setattr(lobby, "MAX_SILENT", 5)
     waiting = [silent(door) for _ in range(8)]
     hello(door)
+    waiting[0].settimeout(SOON)
     assert answer(waiting[0]) == b""
     for sock in waiting:
         sock.close()
@@ -433,6 +438,7 @@ def test_unfinished_handshakes_keep_nobody_out(door: Door, monkeypatch: pytest.M
     for sock in waiting:
         sock.sendall(b"\x16\x03\x01\x01\x00")
     hello(door)
+    waiting[0].settimeout(SOON)
     answer(waiting[0])
     for sock in waiting:
         sock.close()
@@ -441,6 +447,7 @@ def test_unfinished_handshakes_keep_nobody_out(door: Door, monkeypatch: pytest.M
 def test_a_handshake_has_a_deadline(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lobby, "HANDSHAKE_SECONDS", 0.2)
     with closing(silent(door)) as sock:
+        sock.settimeout(SOON)
         sock.sendall(b"\x16\x03\x01\x01\x00")
         answer(sock)
     hello(door)
@@ -468,3 +475,13 @@ def test_running_out_of_descriptors_passes(door: Door) -> None:
     for sock in waiting:
         sock.close()
     hello(door)
+
+
+def test_query_strings_reach_no_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    with capture_logs() as logs:
+        for path in (b"/hello?PatientName=Canary", b"/nowhere?PatientName=Canary"):
+            with closing(door.connect()) as sock:
+                sock.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                assert answer(sock)
+    assert "Canary" not in caplog.text + str(logs)

@@ -2,7 +2,8 @@
 """Messages between our own processes over inherited socket pairs.
 
 Invariant: a channel has no name in the file system, so whoever holds an end was given it by the
-supervisor. One SOCK_SEQPACKET packet is one message; a dead peer fails every waiting request.
+supervisor. One SOCK_SEQPACKET packet is one message, never a part of one; a peer that dies or
+babbles fails every waiting request.
 """
 
 import errno
@@ -14,11 +15,18 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 import msgspec
+import structlog
 from msgspec import Raw
 
-from radkeep.domain.errors import RadkeepError, UnavailableError
+from radkeep.domain.errors import (
+    IntegrityError,
+    RadkeepError,
+    TooLargeError,
+    UnavailableError,
+)
 
 MAX_MESSAGE: Final = 128 << 10  # bytes of one packet; the kernel's default send buffer holds it
+_log = structlog.get_logger()
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True):
@@ -42,21 +50,34 @@ def send(end: socket.socket, message: Message) -> None:
     """Send one message.
 
     Raises:
+        TooLargeError: more than MAX_MESSAGE bytes; nothing was sent.
         UnavailableError: the peer is gone.
     """
+    packet = msgspec.msgpack.encode(message)
+    if len(packet) > MAX_MESSAGE:
+        raise TooLargeError("a message between parts of the server is too long")
     try:
-        end.send(msgspec.msgpack.encode(message))
+        end.send(packet)
     except OSError as error:
         raise UnavailableError("a part of the server is not running") from error
 
 
 def receive(end: socket.socket) -> Message | None:
-    """Return the next message, or None when the peer is gone."""
+    """Return the next message, or None when the peer is gone.
+
+    Raises:
+        IntegrityError: what came is not a message, or longer than one may be.
+        BlockingIOError: nothing waits, and ``end`` does not block.
+        TimeoutError: nothing came in the time that ``end`` was given.
+    """
     try:
-        packet = end.recv(MAX_MESSAGE)
+        packet, _, flags, _ = end.recvmsg(MAX_MESSAGE)
     except ConnectionError:
         return None
-    return msgspec.msgpack.decode(packet, type=Message) if packet else None
+    if flags & socket.MSG_TRUNC:
+        raise IntegrityError("a message between parts of the server is too long")
+    message: Message | None = decode(Raw(packet), Message) if packet else None
+    return message
 
 
 def body(value: object) -> Raw:
@@ -80,7 +101,8 @@ class Client:
     def request(self, kind: str, value: object) -> "Future[Raw]":
         """Send a request and return at once.
 
-        The future's error is UnavailableError when the peer is gone or says that it failed.
+        The future's error is UnavailableError when the peer is gone or says that it failed, and
+        TooLargeError when ``value`` is over MAX_MESSAGE.
         """
         answer: Future[Raw] = Future()
         number = next(self._ids)
@@ -93,8 +115,9 @@ class Client:
             send(self._end, Message(number, kind, body(value)))
         except RadkeepError as error:
             with self._lock:
-                self._waiting.pop(number, None)
-            answer.set_exception(error)
+                waiting = self._waiting.pop(number, None)
+            if waiting is not None:  # else the reader saw the peer go and has told
+                waiting.set_exception(error)
         return answer
 
     def notify(self, kind: str, value: object) -> None:
@@ -104,6 +127,10 @@ class Client:
             UnavailableError: the peer is gone.
         """
         send(self._end, Message(0, kind, body(value)))
+
+    def is_alive(self) -> bool:
+        """Tell whether the peer still holds its end."""
+        return not self._gone
 
     def when_gone(self, action: Callable[[], object]) -> None:
         """Call ``action`` once when the peer hangs up, or now if it did already."""
@@ -123,8 +150,15 @@ class Client:
         self._reader.join(timeout=5)
         self._end.close()
 
+    def _next(self) -> Message | None:
+        try:
+            return receive(self._end)
+        except IntegrityError:  # no later answer of such a peer can be believed
+            _log.exception("channel.garbled", thread=self._reader.name)
+            return None
+
     def _read(self) -> None:
-        while (message := receive(self._end)) is not None:
+        while (message := self._next()) is not None:
             with self._lock:
                 answer = self._waiting.pop(message.id, None)
             if answer is None:
@@ -144,5 +178,12 @@ class Client:
 
 
 def decode(raw: Raw, of: type[Any]) -> Any:  # noqa: ANN401 - msgspec checks it
-    """Return a message body as a value of type ``of``."""
-    return msgspec.msgpack.decode(raw, type=of)
+    """Return a message body as a value of type ``of``.
+
+    Raises:
+        IntegrityError: it is not one.
+    """
+    try:
+        return msgspec.msgpack.decode(raw, type=of)
+    except msgspec.DecodeError as error:
+        raise IntegrityError("a message between parts of the server is damaged") from error

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from radkeep.app.boot import DoorBoot, Ready
-from radkeep.app.door import Door
+from radkeep.app.door import Door, taking
 from radkeep.app.incidents import AuditWitness
 from radkeep.dicom.classes import is_storage
 from radkeep.dimse.server import DimseServer
@@ -30,5 +30,6 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
     async with dimse:
         ports = {}
         if server.dimse_port is not None:
-            ports["dimse"] = await dimse.listen(server.host, server.dimse_port)
+            with taking(server.host, server.dimse_port):
+                ports["dimse"] = await dimse.listen(server.host, server.dimse_port)
         yield Ready(ports=ports)

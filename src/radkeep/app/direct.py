@@ -48,7 +48,9 @@ def direct_application(layout: Layout, passphrase_file: str | None) -> Iterator[
         def read(asked: Asked) -> list[Told]:
             return read_page(reader, asked)
 
-        yield _as_this_user(web_application(house, config, read, threads=threads, origin=origin))
+        yield _as_this_user(
+            web_application(house, config, read, threads=threads, origin=origin, ready=lambda: True)
+        )
 
 
 def audit_reader(unlocked: Unlocked) -> LogReader:

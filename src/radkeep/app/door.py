@@ -2,15 +2,18 @@
 """What every door process does around its door: channels, house, readiness, the end.
 
 Invariant: a door says "ready" only after its house has replayed what a predecessor left and its
-listeners answer; it ends when the supervisor hangs up or asks it to.
+listeners answer; it ends when the supervisor hangs up or asks it to, and when the keeper hangs up,
+since without it no deed can be audited.
 """
 
 import asyncio
+import errno
+import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +29,23 @@ from radkeep.app.unlocked import mirror
 from radkeep.archive.keylog import Entry
 from radkeep.archive.keyring import Keyring
 from radkeep.audit.events import EventId, EventType, event_by
+from radkeep.domain.errors import ConfigError
 from radkeep.identity.actors import system
+
+
+@contextmanager
+def taking(host: str, port: int) -> Iterator[None]:
+    """Say in our words that a port cannot be had.
+
+    Raises:
+        ConfigError: it is taken, not allowed, or ``host`` is not an address of this machine.
+    """
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or 0  # of a host name that means nothing, it is not one of errno
+        reason = os.strerror(number) if number in errno.errorcode else "no such address"
+        raise ConfigError(f"cannot listen at {host}, port {port}: {reason}") from error
 
 
 class Door:
@@ -63,8 +82,8 @@ class Door:
         """Open the door, say that it is open, and close it in order when asked to."""
         self._tell(EventType.APPLICATION_START)
         uvloop.run(self._serve(listening))
-        self._tell(EventType.APPLICATION_STOP)
         self.house.close()
+        self._tell(EventType.APPLICATION_STOP)  # after all that closing has to tell
         self.keeper.close()
 
     async def _serve(self, listening: AbstractAsyncContextManager[Ready]) -> None:
@@ -72,7 +91,13 @@ class Door:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, asked.set)
-        self.control.when_gone(lambda: loop.call_soon_threadsafe(asked.set))
+
+        def hung_up() -> None:
+            with suppress(RuntimeError):  # the loop has ended before its peers
+                loop.call_soon_threadsafe(asked.set)
+
+        self.control.when_gone(hung_up)
+        self.keeper.when_gone(hung_up)
         async with listening as ready:
             self.control.notify("ready", ready)
             await asked.wait()

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Founding a data directory: keys, private CA, databases, first organization, first link.
 
-Invariant: nothing that exists is overwritten, and a founding that fails leaves no directory that
-looks founded: ``radkeep.toml`` is written last.
+Invariant: nothing that exists is overwritten; a founding that fails leaves nothing behind, and one
+that is cut short no directory that looks founded: ``radkeep.toml`` is written last.
 """
 
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Final
 
 import msgspec
@@ -26,10 +27,11 @@ from radkeep.archive.keyring import ROOT, KeyringWriter, new_key
 from radkeep.config import FILE_NAME, Config, check, render
 from radkeep.crypto.certificates import fingerprint, new_authority
 from radkeep.crypto.ports import KeyProvider
+from radkeep.crypto.providers.rootfile import FILE_NAME as ROOT_FILE
 from radkeep.crypto.providers.rootfile import add_recovery_key, write_private
 from radkeep.crypto.sign import SigningKey
 from radkeep.domain.clock import SystemClock
-from radkeep.domain.errors import AlreadyExistsError
+from radkeep.domain.errors import AlreadyExistsError, ConfigError
 from radkeep.identity.actors import local
 from radkeep.identity.enrolment import Link
 from radkeep.identity.founding import Founded as Begun
@@ -66,16 +68,14 @@ def found(
         administrator: an e-mail address; "" in a demo, which has people of its own.
 
     Raises:
-        AlreadyExistsError: the directory is founded already.
-        ConfigError: an unsafe configuration or an unfit passphrase.
+        AlreadyExistsError: the directory is founded already, or holds something else.
+        ConfigError: an unsafe configuration, an unfit passphrase, or no place for a directory.
         InvalidRequestError: not a name or e-mail address.
     """
     check(config)
-    if (layout.data / FILE_NAME).exists() or (layout.keyring / "root.json").exists():
-        raise AlreadyExistsError("this data directory exists already")
-    layout.create()
-    mirror(layout, config.keys).mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-    with locked(layout):
+    _make_place(layout)
+    with locked(layout), _all_or_nothing(layout):
+        mirror(layout, config.keys).mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         root = keys.create()
         recovery = add_recovery_key(layout.keyring, root)
         _make_keys(layout, config, root)
@@ -93,6 +93,28 @@ def found(
         ca=authority,
         recovery_key=recovery,
     )
+
+
+def _make_place(layout: Layout) -> None:
+    try:
+        if (layout.data / FILE_NAME).exists():
+            raise AlreadyExistsError("this data directory exists already")
+        if layout.content():
+            raise AlreadyExistsError("this folder is not empty; name a new one")
+        layout.create()
+    except OSError as error:
+        raise ConfigError(f"the data directory cannot be made: {error.strerror}") from error
+
+
+@contextmanager
+def _all_or_nothing(layout: Layout) -> Iterator[None]:
+    if (layout.keyring / ROOT_FILE).exists():  # founded while this waited for the lock
+        raise AlreadyExistsError("this data directory exists already")
+    try:
+        yield
+    except BaseException:
+        layout.clear()
+        raise
 
 
 def enrolment_link(config: Config, link: Link) -> dict[str, str]:

@@ -6,7 +6,8 @@ Invariant: every path of the data directory is named here, and nothing of it com
 
 import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Final
 
 from radkeep.domain.errors import ConfigError
 
+_NOT_OURS: Final = frozenset({"lost+found"})  # what a file system of its own begins with
 PRIVATE: Final = 0o700  # of directories; files are created with 0600
 VARIABLE: Final = "RADKEEP_DATA"
 DEFAULT: Final = "radkeep-data"
@@ -89,6 +91,20 @@ class Layout:
         ):
             folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             folder.chmod(PRIVATE)
+
+    def content(self) -> Sequence[Path]:
+        """Return what lies in the data directory; nothing if there is none."""
+        if not self.data.exists():
+            return []
+        return [entry for entry in self.data.iterdir() if entry.name not in _NOT_OURS]
+
+    def clear(self) -> None:
+        """Delete all that lies in the data directory, whose lock the caller holds."""
+        for entry in self.content():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import sys
 import structlog
 
 
-def configure_logs(process: str) -> None:
-    """Send every log of this process to stderr."""
+def configure_logs(process: str, *, level: int = logging.INFO) -> None:
+    """Send every log of this process, from ``level`` on, to stderr."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -20,7 +20,7 @@ def configure_logs(process: str) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

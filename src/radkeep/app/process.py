@@ -34,7 +34,7 @@ def main() -> int:
     try:
         _serve(name, message, ends)
     except RadkeepError as error:
-        structlog.get_logger().exception("process.failed")
+        structlog.get_logger().exception("process.failed", code=error.code)
         try:
             channel.send(ends[0], Message(0, "failed", error=str(error)))
         except UnavailableError:

@@ -2,7 +2,8 @@
 """The supervisor: holds the lock and the root key, starts the processes, appends to the keyring.
 
 Invariant: it opens no network socket and reads no byte from outside; a door that ends is started
-again with a fresh channel; when the keeper ends everything ends, since nothing may go unaudited.
+again with a fresh channel, and so is one that babbles; when the keeper ends everything ends, since
+nothing may go unaudited.
 """
 
 import selectors
@@ -19,7 +20,7 @@ from radkeep.app.boot import Child, Ready, start
 from radkeep.app.channel import Message
 from radkeep.app.unlocked import Unlocked
 from radkeep.archive.keylog import Entry
-from radkeep.domain.errors import RadkeepError, UnavailableError
+from radkeep.domain.errors import IntegrityError, RadkeepError, UnavailableError
 
 DOORS: Final = ("dimse", "web")
 START_DEADLINE: Final = 120.0  # seconds; a replay of a full volume is far below
@@ -37,6 +38,7 @@ class Supervisor:
         self._keeper: Child | None = None
         self._doors: dict[str, Child] = {}
         self._stopping = False
+        self._failure = ""  # why the server ends though nobody asked it to
         self._wake, self._woken = socket.socketpair()
         self._woken.settimeout(0)
         self._wake.settimeout(0)
@@ -70,10 +72,16 @@ class Supervisor:
         self._selector.unregister(descriptor)
 
     def run(self) -> None:
-        """Serve the processes until a signal or the end of the keeper."""
+        """Serve the processes until a signal.
+
+        Raises:
+            UnavailableError: the keeper ended, or a door cannot be started again.
+        """
         while not self._stopping:
             self._turn(None)
         self.stop()
+        if self._failure:
+            raise UnavailableError(self._failure)
 
     def stop(self) -> None:
         """End the doors, then the keeper, and wait for each."""
@@ -124,40 +132,56 @@ class Supervisor:
             key.data()
 
     def _signaled(self) -> None:
-        numbers = self._woken.recv(64)
+        try:
+            numbers = self._woken.recv(64)
+        except BlockingIOError:
+            return
         self._stopping = self._stopping or signal.SIGTERM in numbers or signal.SIGINT in numbers
 
     def _heard(self, child: Child) -> None:
-        message = channel.receive(child.end)
-        if message is not None:
-            self._answer(child, message)
-            return
+        babbles = False
+        try:
+            message = channel.receive(child.end)
+            if message is not None:
+                self._answer(child, message)
+                return
+        except IntegrityError:
+            babbles = True
+            _log.exception("process.garbled", name=child.name)
         self._selector.unregister(child.end)
         child.end.close()
-        status = _wait(child)
+        status = _wait(child, kill=babbles)
+        self._signaled()  # a terminal sends Ctrl-C to every process at once
         if self._stopping:
             return
         _log.error("process.ended", name=child.name, status=status)
         if child is self._keeper:
-            self._stopping = True
-            return
-        self._revive(child.name)
+            self._fail("the keeper of the audit log ended")
+        else:
+            self._revive(child.name)
+
+    def _fail(self, why: str) -> None:
+        self._failure, self._stopping = why, True
 
     def _revive(self, name: str) -> None:
         for attempt in range(1, MAX_RESTARTS + 1):
-            self._spawn(name)
             try:
+                self._spawn(name)
                 self._await(self._doors[name])
-            except UnavailableError:
-                _log.exception("process.restart-failed", name=name, attempt=attempt)
+            except (UnavailableError, IntegrityError) as error:
+                _log.error("process.restart-failed", name=name, attempt=attempt, error=str(error))
                 _wait(self._doors[name], kill=True)
             else:
                 _log.info("process.restarted", name=name, attempt=attempt)
                 return
-        self._stopping = True
+        self._fail(f"the {name} process does not start again")
 
     def _answer(self, child: Child, message: Message) -> None:
-        """Append keys to the keyring: durable in file and mirror before the answer."""
+        """Append keys to the keyring: durable in file and mirror before the answer.
+
+        Raises:
+            IntegrityError: that was not a request for it.
+        """
         if message.error:
             _log.error("process.failed", name=child.name, error=message.error)
             return
@@ -178,7 +202,7 @@ class Supervisor:
         try:
             while (message := channel.receive(child.end)) is not None:
                 self._answer(child, message)
-        except (TimeoutError, OSError):
+        except (TimeoutError, OSError, IntegrityError):
             _log.warning("process.slow-to-stop", name=child.name)
         _wait(child)
 

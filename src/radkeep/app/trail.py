@@ -5,7 +5,7 @@ Invariant: the reading is in the log before anything is returned (PS3.15 Section
 the keeper, or a command in its place, opens payloads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -21,7 +21,8 @@ from radkeep.domain.errors import UnavailableError
 from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy
 
-PAGE: Final = 32  # entries in one answer of the keeper; each is at most a few kilobytes
+PAGE: Final = 32  # entries in one answer of the keeper
+MAX_PAGE_BYTES: Final = 96 << 10  # of their events; the largest event is MAX_EVENT_BYTES
 _DEADLINE: Final = 10.0  # seconds
 
 
@@ -44,20 +45,39 @@ ReadPage = Callable[[Asked], Sequence[Told]]
 
 
 def read_page(reader: LogReader, asked: Asked) -> list[Told]:
-    """Return a page of the log, the oldest first.
+    """Return a page of the log, the oldest first; none only if nothing lies further back.
+
+    It has fewer entries than asked for when they are long or erased.
 
     Raises:
         IntegrityError: an entry is damaged or missing.
     """
     size = reader.size()
     end = size if asked.before < 0 else min(asked.before, size)
-    start = max(end - min(asked.count, PAGE), 0)
+    count = min(max(asked.count, 1), PAGE)
     found: list[Told] = []
+    while end > 0 and not found:  # a whole page of entries may have been erased
+        start = max(end - count, 0)
+        found = list(_between(reader, start, end))
+        end = start
+    return _fitting(found)
+
+
+def _between(reader: LogReader, start: int, end: int) -> Iterator[Told]:
     for entry in reader.read(start):
         if entry.number >= end:
-            break
-        found.append(Told(entry.number, entry.process, entry.event))
-    return found
+            return
+        yield Told(entry.number, entry.process, entry.event)
+
+
+def _fitting(page: list[Told]) -> list[Told]:
+    """Return the last entries of ``page``, as many as one message holds."""
+    room = MAX_PAGE_BYTES
+    for position in range(len(page) - 1, -1, -1):
+        room -= len(msgspec.msgpack.encode(page[position]))
+        if room < 0:
+            return page[position + 1 :] or page[-1:]
+    return page
 
 
 def ask_keeper(client: Client) -> ReadPage:

@@ -13,7 +13,7 @@ from typing import Final
 
 from radkeep.app.boot import DoorBoot
 from radkeep.app.house import Foundation
-from radkeep.app.keeper import Boot
+from radkeep.app.keeper import Boot, open_log
 from radkeep.app.layout import Layout
 from radkeep.archive.keylog import Entry
 from radkeep.archive.keyring import ROOT, STUDY, Keyring, KeyringWriter, new_key
@@ -25,7 +25,6 @@ from radkeep.crypto.ports import KeyProvider
 from radkeep.crypto.providers.credential import CredentialProvider
 from radkeep.crypto.providers.file import FileProvider
 from radkeep.crypto.providers.passphrase import PassphraseProvider
-from radkeep.crypto.sign import SigningKey
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import ConfigError, IntegrityError, RadkeepError
 
@@ -160,13 +159,7 @@ class Unlocked:
         Raises:
             IntegrityError: the log is damaged beyond a torn tail.
         """
-        boot = self.keeper_boot()
-        return LogWriter(
-            Path(boot.directory),
-            signing=SigningKey.from_bytes(boot.signing_key),
-            payload_key=boot.payload_key,
-            clock=SystemClock(),
-        )
+        return open_log(self.keeper_boot(), "command")
 
     def foundation(self, audit: AuditLog, process: str) -> Foundation:
         """Return what a house in this very process stands on."""

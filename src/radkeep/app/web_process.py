@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from radkeep.app.boot import DoorBoot, Ready
-from radkeep.app.door import Door
+from radkeep.app.door import Door, taking
 from radkeep.app.trail import ask_keeper
 from radkeep.app.webhouse import web_application
 from radkeep.web.kit.threads import Threads
@@ -26,7 +26,8 @@ def serve(boot: DoorBoot, control: socket.socket, audit: socket.socket) -> None:
 @asynccontextmanager
 async def _listening(door: Door) -> AsyncIterator[Ready]:
     boot, server = door.boot, door.boot.config.server
-    sock = bind_tcp(server.host, server.web_port)
+    with taking(server.host, server.web_port):
+        sock = bind_tcp(server.host, server.web_port)
     port: int = sock.getsockname()[1]
     threads = Threads()
     application = web_application(
@@ -35,6 +36,7 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
         ask_keeper(door.keeper),
         threads=threads,
         origin=f"https://{server.hostname}:{port}",
+        ready=door.keeper.is_alive,
     )
     listeners = [
         Listener(

@@ -27,7 +27,13 @@ from radkeep.web.viewer.routes import open_viewer, viewer_routes
 
 
 def web_application(
-    house: House, config: Config, read_audit: ReadPage, *, threads: Threads, origin: str
+    house: House,
+    config: Config,
+    read_audit: ReadPage,
+    *,
+    threads: Threads,
+    origin: str,
+    ready: Callable[[], bool],
 ) -> ASGIApp:
     """Return all HTTP doors over ``house``.
 
@@ -37,6 +43,7 @@ def web_application(
         read_audit: reads pages of the audit log.
         threads: runs what blocks.
         origin: where people open pages: "https://HOST:PORT".
+        ready: tells /readyz whether deeds can be done and audited now.
     """
     people = house.people
     kit = Kit(
@@ -78,7 +85,7 @@ def web_application(
             *viewer_routes(pages, open_viewer(config.viewer.directory)),
             *portal_routes(kit, portal, frames),
             *api_routes(kit, api),
-            *health_routes(data, ready=lambda: True),
+            *health_routes(data, ready=ready),
         ],
         not_found=pages,
     )

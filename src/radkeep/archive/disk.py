@@ -18,6 +18,8 @@ from radkeep.domain.errors import ArchiveFullError, IntegrityError, RadkeepError
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _BUSY: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+LEFT_FREE: Final = 64 << 20  # bytes of the disk, for the audit log, the keyring and the databases
+_SMALL: Final = 256 << 10  # bytes that finish what was accepted: they may come out of that
 _MAX_VIEWS: Final = 1024  # buffers in one call, Linux IOV_MAX
 _WRITEBACK: Final = 2  # SYNC_FILE_RANGE_WRITE: start to write, wait for nothing
 
@@ -54,7 +56,7 @@ class File(Protocol):
         """Reserve room, which reads as zeros; the file's size grows.
 
         Raises:
-            ArchiveFullError: no room.
+            ArchiveFullError: no room, or none that may be taken from the rest of the server.
         """
         ...
 
@@ -175,6 +177,9 @@ class SystemFile:
 
     def allocate(self, offset: int, length: int) -> None:
         """See ``File.allocate``."""
+        disk = os.fstatvfs(self._descriptor)
+        if length > _SMALL and disk.f_bavail * disk.f_frsize < length + LEFT_FREE:
+            raise ArchiveFullError("the archive's disk has no room")
         try:
             os.posix_fallocate(self._descriptor, offset, length)
         except OSError as error:

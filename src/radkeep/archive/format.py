@@ -46,6 +46,7 @@ START: Final = _START.size
 TRAILER: Final = _TRAILER.size
 FOOT: Final = _FOOT.size + DIGEST
 SEAL: Final = _SEALED.size + DIGEST
+HOLE: Final = bytes(DIGEST)  # for a digest in a marker: bytes of no record, left by a cut
 MAX_GROUP_RECORDS: Final = 1024  # far above what a writer puts in one; bounds a reader's table
 
 
@@ -263,7 +264,8 @@ def parse_marker(data: bytes, volume: bytes, end: int) -> Group | None:
     start, count = found
     offset, entries = start, []
     for length, record in _ENTRY.iter_unpack(plain[: count * _ENTRY.size]):
-        entries.append(Entry(offset, length, record))
+        if record != HOLE:
+            entries.append(Entry(offset, length, record))
         offset += length
     return Group(start, end, tuple(entries)) if offset <= end - len(data) else None
 

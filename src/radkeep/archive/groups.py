@@ -54,7 +54,7 @@ class Groups:
         if not placed:
             return
         try:
-            volume.append([item.sealed for item, _ in placed])
+            end = volume.write([item.sealed for item, _ in placed])
         except RadkeepError as error:
             if isinstance(error, IntegrityError):
                 self._note_withdrawn(volume, placed)
@@ -63,9 +63,10 @@ class Groups:
         self._release([item for item, _ in placed])
         try:
             outcomes = self._catalog.commit(
-                volume.name, volume.position, [arrival for _, arrival in placed]
+                volume.name, end, [arrival for _, arrival in placed], durable=volume.settle
             )
         except RadkeepError as error:
+            self._settle_refused(volume)
             self._note_withdrawn(volume, placed)
             self.fail([item for item, _ in placed], error)
             return
@@ -146,6 +147,13 @@ class Groups:
             return
         for (item, _), verdict in ruled:
             item.future.set_result(verdict)
+
+    def _settle_refused(self, volume: OpenVolume) -> None:
+        """Keep the bytes of a refused group; the withdrawal says that they do not count."""
+        try:
+            volume.settle()
+        except IntegrityError as error:  # the volume has ended, as its writer will see
+            log.warning("volume.settle.failed", volume=volume.name, code=error.code)
 
     def _note_withdrawn(self, volume: OpenVolume, placed: Sequence[Placed]) -> None:
         self.withdrawn += [

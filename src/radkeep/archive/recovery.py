@@ -12,7 +12,18 @@ from typing import Final
 
 from radkeep.archive.disk import Disk, SystemDisk
 from radkeep.archive.findings import Finding, FindingKind
-from radkeep.archive.format import HEADER, UNBORN, Ruling, align, pack_indexed, pack_ruling
+from radkeep.archive.format import (
+    HEADER,
+    HOLE,
+    MAX_GROUP_RECORDS,
+    UNBORN,
+    Group,
+    Ruling,
+    align,
+    pack_indexed,
+    pack_marker,
+    pack_ruling,
+)
 from radkeep.archive.found import Found, find, volume_names
 from radkeep.archive.groups import Judge
 from radkeep.archive.reader import Keys
@@ -20,6 +31,7 @@ from radkeep.archive.record import ruling_record
 from radkeep.archive.replay import Describe, Recovery, Replay, Rulings
 from radkeep.archive.sealing import seal
 from radkeep.archive.volume import OpenVolume, Sealed
+from radkeep.archive.walk import read_group
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import IntegrityError
 from radkeep.ingest.ports import Arrival, CatalogWriter
@@ -28,6 +40,7 @@ __all__ = ["Recovery", "recover"]
 
 _GROUP: Final = 64  # rulings in one group
 _PIECE: Final = 1 << 20
+_Part = tuple[int, bytes]  # of a group marker: length and digest
 
 
 def recover(
@@ -82,6 +95,8 @@ def recover(
         for arrival in replay.deferred:
             catalog.commit(replay.found.name, replay.position, [arrival])
     for replay in replays:
+        if replay.found.ours:
+            work.mend(replay)
         catalog.commit(replay.found.name, max(replay.found.end, replay.position), [])
         if replay.found.ours:
             work.close(replay)
@@ -145,6 +160,25 @@ class _Recoverer:
         position = self._positions.get(name, 0)
         return find(self._disk, self._directory, name, position=position)
 
+    def mend(self, replay: Replay) -> None:
+        """Make a group of what a cut left whole, so that it is not taken for damage later on.
+
+        The catalog must not have the new position before: a cut in here leaves a torn tail again.
+        """
+        found, start, parts = replay.found, replay.found.end, _loose(replay)
+        if not parts and found.end > max(HEADER, found.position):
+            group = read_group(found.file, found.id, found.end)
+            if group is not None:
+                start, parts = group.start, _torn(replay, group)
+        if not parts or len(parts) > MAX_GROUP_RECORDS or replay.position > found.end:
+            return
+        stop = start + sum(length for length, _ in parts)
+        marker = pack_marker(found.id, start, parts)
+        self._cut(found, max(found.end, stop))
+        found.file.write([marker], stop)
+        found.file.sync()
+        found.end = replay.end = stop + len(marker)
+
     def close(self, replay: Replay) -> None:
         """Cut the torn tail of a volume, write the rulings made now, seal it."""
         found, end = replay.found, align(replay.end)
@@ -190,3 +224,26 @@ class _Recoverer:
                 if file.lock():
                     self._disk.unlink(self._directory / name)
                 file.close()
+
+
+def _loose(replay: Replay) -> list[_Part]:
+    """Return what a marker for the whole records behind the last group must hold."""
+    parts: list[_Part] = []
+    at = replay.found.end
+    for record in replay.whole:
+        if record.offset >= replay.found.end:
+            if record.offset > at:
+                parts.append((record.offset - at, HOLE))
+            parts.append((record.length, record.digest))
+            at = record.offset + record.length
+    return parts
+
+
+def _torn(replay: Replay, group: Group) -> list[_Part]:
+    """Return what the marker of the last group must hold; nothing when it is right as it is."""
+    whole = {record.offset for record in replay.whole}
+    if all(entry.offset in whole for entry in group.entries):
+        return []
+    return [
+        (entry.length, entry.digest if entry.offset in whole else HOLE) for entry in group.entries
+    ]

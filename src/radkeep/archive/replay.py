@@ -7,7 +7,7 @@ gets that ruling again and no other.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from radkeep.archive.findings import Finding, FindingKind
@@ -16,6 +16,7 @@ from radkeep.archive.found import Found, Span
 from radkeep.archive.groups import Judge
 from radkeep.archive.keyring import KeyMissingError
 from radkeep.archive.reader import Keys
+from radkeep.archive.record import record_digest
 from radkeep.archive.sealing import SealedVolume
 from radkeep.domain.errors import IntegrityError, RadkeepError
 from radkeep.domain.placement import Placement
@@ -151,8 +152,16 @@ class Replay:
             else:
                 if arrival is not None:
                     yield arrival
+            if span.salvaged:
+                record = self._digested(record)  # noqa: PLW2901 - no marker has its digest
             self.whole.append(record)
             self.end = max(self.end, record.offset + record.length)
+
+    def _digested(self, record: Indexed) -> Indexed:
+        def read(at: int, length: int) -> bytes:
+            return self.found.file.read(record.offset + at, length)
+
+        return replace(record, digest=record_digest(read, record.length))
 
     def _arrival(self, record: Indexed, *, doubtful: bool) -> Arrival | None:
         """Return what a record once was; None when it is a ruling."""

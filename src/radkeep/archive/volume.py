@@ -54,6 +54,8 @@ class OpenVolume:
         self.index = bytearray(index)  # of the records so far
         self._allocated = file.size()
         self._ended = False
+        self._unsettled: list[Indexed] = []  # the group that is written and not yet durable
+        self._unsettled_end = position
         self._lock = Lock()
 
     @classmethod
@@ -115,6 +117,18 @@ class OpenVolume:
             ArchiveFullError: no room; nothing was appended, and the volume may be used.
             IntegrityError: the group may be lost; the volume is closed for good.
         """
+        self.write(records)
+        self.settle()
+
+    def write(self, records: Sequence[Sealed]) -> int:
+        """Give a group to the system, which begins to write it, and return where it ends.
+
+        It counts only after ``settle``.
+
+        Raises:
+            ArchiveFullError: no room; nothing was appended, and the volume may be used.
+            IntegrityError: the disk refused; the volume is closed for good.
+        """
         if self._ended:
             raise IntegrityError("a volume failed before")
         start = self.position
@@ -125,16 +139,38 @@ class OpenVolume:
         missing = sum(map(len, views)) != length
         try:
             self.file.write([*views, marker], start + length if missing else start)
+        except IntegrityError:
+            self.end()
+            raise
+        end = start + length + len(marker)
+        self.file.start_writeback(start, end - start)
+        offset = start
+        for each in records:
+            line = Indexed(each.kind, offset, each.length, each.key_id, each.digest)
+            self._unsettled.append(line)
+            offset += each.length
+        self._unsettled_end = end
+        return end
+
+    def settle(self) -> None:
+        """Return once the group that was written last is durable; does nothing a second time.
+
+        Raises:
+            IntegrityError: the group may be lost; the volume is closed for good.
+        """
+        if not self._unsettled:
+            return
+        if self._ended:
+            raise IntegrityError("a volume failed before")
+        try:
             self.file.sync()
         except IntegrityError:
             self.end()
             raise
-        self.position = start + length + len(marker)
-        offset = start
-        for each in records:
-            line = Indexed(each.kind, offset, each.length, each.key_id, each.digest)
+        self.position = self._unsettled_end
+        for line in self._unsettled:
             self.index += pack_indexed(line)
-            offset += each.length
+        self._unsettled.clear()
 
     def end(self) -> None:
         """Stop: nothing more is allocated or appended."""

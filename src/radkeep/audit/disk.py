@@ -5,6 +5,7 @@ Invariant: everything is created readable by the owner alone, and a file that ``
 is there whole or not at all.
 """
 
+import errno
 import os
 from pathlib import Path
 
@@ -54,10 +55,13 @@ class Disk:
         self.sync_directory(path.parent)
 
     def append(self, path: Path, content: bytes) -> None:
-        """Add ``content`` to ``path``; not durable by itself."""
+        """Add ``content`` to ``path``, whole or not at all; not durable by itself."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags, 0o600)
         try:
-            os.write(descriptor, content)
+            before = os.fstat(descriptor).st_size
+            if os.write(descriptor, content) < len(content):
+                os.ftruncate(descriptor, before)
+                raise OSError(errno.ENOSPC, "no room for the whole of it")
         finally:
             os.close(descriptor)

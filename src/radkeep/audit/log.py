@@ -6,6 +6,7 @@ the records that name them. After a sync has failed nothing is ever appended by 
 """
 
 import contextlib
+import errno
 import os
 import threading
 import time
@@ -44,6 +45,7 @@ SEGMENT: Final = 65_536  # entries, after which the next group starts a new pair
 CHECKPOINT_INTERVAL: Final = 1_000_000_000  # nanoseconds between two checkpoints, at least
 HISTORY_INTERVAL: Final = 256  # entries between two checkpoints that are kept for ever, at least
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _log = structlog.get_logger()
 
 
@@ -98,6 +100,11 @@ class LogWriter:
         return self._state.tree.size
 
     @property
+    def usable(self) -> bool:
+        """Tell whether a later call may succeed: not after a failed sync."""
+        return not self._closed
+
+    @property
     def cut(self) -> int:
         """Entries of an unfinished group that a crash had left and that opening cut off."""
         return self._state.cut
@@ -140,7 +147,7 @@ class LogWriter:
         To be called each second or so, since ``append`` signs only when something comes.
 
         Raises:
-            AuditUnavailableError: the disk fails; the writer is closed.
+            AuditUnavailableError: the disk is full, or fails: then the writer is closed.
         """
         with self._lock:
             self._usable()
@@ -261,7 +268,8 @@ class LogWriter:
                 self._disk.append(self._directory / HISTORY, note)
                 self._history = size
         except OSError as error:
-            self._end()
+            if error.errno not in _FULL:  # else the old checkpoint stays until there is room
+                self._end()
             raise AuditUnavailableError("the audit log cannot store a checkpoint") from error
         state.checkpoint, self._signed_at = checkpoint, self._monotonic()
         return checkpoint

@@ -159,7 +159,7 @@ def encode_payload(payload: Payload) -> bytes:
         raw = b""
     if raw and len(raw) <= MAX_EVENT_BYTES:
         return raw
-    return _encode(msgspec.structs.replace(payload, event=_clipped(payload.event)))
+    return _encode(msgspec.structs.replace(payload, event=clipped(payload.event)))
 
 
 def decode_payload(raw: bytes) -> Payload:
@@ -175,7 +175,7 @@ def _encode(payload: Payload) -> bytes:
     return msgspec.json.encode(payload, order="deterministic")
 
 
-def _clipped(event: Event) -> Event:
+def clipped(event: Event) -> Event:
     """Return ``event`` within MAX_EVENT_BYTES: a deed is never unaudited for its long name."""
     fields = msgspec.structs.asdict(event)
     short = {

@@ -18,7 +18,7 @@ from radkeep.cli.client import Api
 from radkeep.cli.failures import EXIT, ProblemError
 from radkeep.cli.options import Context, common, progress
 from radkeep.cli.sources import Source, sources
-from radkeep.domain.errors import Kind, RadkeepError
+from radkeep.domain.errors import Kind, RadkeepError, UnavailableError
 
 _REASONS: Final = {  # PS3.18 Table I.2-2 and our own, see docs/refusals.md
     0x0110: "processing failure",
@@ -27,6 +27,8 @@ _REASONS: Final = {  # PS3.18 Table I.2-2 and our own, see docs/refusals.md
     0xA700: "no room",
     0xA900: "the data set contradicts the request",
     0xC000: "cannot be decoded",
+    0xC001: "a UID is missing or illegal",
+    0xC010: "other content has this SOP Instance UID; this file is in quarantine",
 }
 _FAILED: Final = ("00081198", "0008119A")  # Failed SOP Sequence, Other Failures Sequence
 _SAID_IN_BODY: Final = (400, 409, 413, 415)
@@ -45,8 +47,9 @@ class Imported(msgspec.Struct, kw_only=True):
 def import_(context: Context, paths: Sequence[Path]) -> None:
     """Import folders, DICOM files and zip archives; run it again to go on where it stopped."""
     outcome = Imported()
+    found = sources(paths)
     with context.api() as api:
-        for source in sources(paths):
+        for source in found:
             reason = _send(api, source)
             if reason is None:
                 outcome.stored += 1
@@ -66,7 +69,11 @@ def import_(context: Context, paths: Sequence[Path]) -> None:
 
 
 def _send(api: Api, source: Source) -> str | None:
-    """Store one file; return why it was rejected, or None."""
+    """Store one file; return why it was rejected, or None.
+
+    Raises:
+        UnavailableError: the server went away; what was imported stays, and comes again as success.
+    """
     boundary = secrets.token_hex(16)
     kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
     headers = {"Content-Type": kind, "Accept": "application/dicom+json"}
@@ -78,6 +85,8 @@ def _send(api: Api, source: Source) -> str | None:
             headers,
             accepted=_SAID_IN_BODY,
         )
+    except UnavailableError:
+        raise  # it would not take the next one, either
     except (ProblemError, RadkeepError) as error:
         return str(error)
     return _reason(answer)

@@ -6,9 +6,10 @@ it; without a server it holds the data directory's lock while it works.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import quote as percent_encoded
 
 import httpx2
 import msgspec
@@ -16,9 +17,16 @@ import msgspec
 from radkeep.app.direct import direct_application
 from radkeep.app.layout import Layout
 from radkeep.cli.failures import ProblemError
+from radkeep.cli.transport import LocalTransport
+from radkeep.domain.errors import UnavailableError
 
 BASE: Final = "http://radkeep"  # a name for the Host header; no network is involved
 _DEADLINE: Final = httpx2.Timeout(60.0, connect=5.0)
+
+
+def quote(name: str) -> str:
+    """Return ``name`` as one segment of a path, whatever a person typed."""
+    return percent_encoded(name, safe="")
 
 
 class Api:
@@ -58,10 +66,12 @@ class Api:
 
         Raises:
             ProblemError: the server refuses.
+            UnavailableError: it went away.
         """
-        answer = self._runner.run(
-            self._client.request(method, path, content=content, headers=dict(headers))
-        )
+        with _told():
+            answer = self._runner.run(
+                self._client.request(method, path, content=content, headers=dict(headers))
+            )
         if answer.is_error and answer.status_code not in accepted:
             raise ProblemError.of(answer.status_code, answer.content)
         return msgspec.json.decode(answer.content) if answer.content else None
@@ -71,21 +81,35 @@ class Api:
 
         Raises:
             ProblemError: the server refuses.
+            UnavailableError: it broke off: it went away, or what it reads is damaged.
         """
         request = self._client.build_request("GET", path, headers={"Accept": accept})
-        answer = self._runner.run(self._client.send(request, stream=True))
+        with _told():
+            answer = self._runner.run(self._client.send(request, stream=True))
         try:
             if answer.is_error:
                 raise ProblemError.of(answer.status_code, self._runner.run(answer.aread()))
             pieces = answer.aiter_bytes(1 << 20)
-            while (piece := self._runner.run(_next(pieces))) is not None:
+            while (piece := self._piece(pieces)) is not None:
                 yield piece
         finally:
             self._runner.run(answer.aclose())
 
+    def _piece(self, pieces: AsyncIterator[bytes]) -> bytes | None:
+        with _told():
+            return self._runner.run(_next(pieces))
 
-async def _next(pieces: Any) -> bytes | None:  # noqa: ANN401 - an async iterator of bytes
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
     return await anext(pieces, None)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except httpx2.TransportError as error:
+        raise UnavailableError("the server went away or broke off") from error
 
 
 @contextmanager
@@ -104,7 +128,7 @@ def connected(layout: Layout, passphrase_file: str | None) -> Iterator[Api]:
             return
         with (
             direct_application(layout, passphrase_file) as application,
-            _client(runner, httpx2.ASGITransport(app=application)) as client,
+            _client(runner, LocalTransport(application)) as client,
         ):
             yield Api(runner, client)
 

@@ -3,6 +3,7 @@
 
 import click
 
+from radkeep.cli.client import quote
 from radkeep.cli.options import Context, common
 
 
@@ -42,7 +43,7 @@ def list_devices(context: Context, *, pending: bool) -> None:
     with context.api() as api:
         found = api.call("GET", "/devices/pending" if pending else "/devices")
     if pending:
-        context.show(found, columns=("calling", "called", "address", "reason", "last", "count"))
+        context.show(found, columns=("ae_title", "called", "address", "reason", "last", "count"))
     else:
         context.show(found, columns=("ae_title", "from", "allow", "host", "port"))
 
@@ -53,7 +54,7 @@ def list_devices(context: Context, *, pending: bool) -> None:
 def remove_device(context: Context, *, ae_title: str) -> None:
     """Forget a device."""
     with context.api() as api:
-        api.call("DELETE", f"/devices/{ae_title}")
+        api.call("DELETE", f"/devices/{quote(ae_title)}")
     context.show({"ae_title": ae_title, "removed": True})
 
 
@@ -106,7 +107,7 @@ def list_zones(context: Context) -> None:
 def remove_zone(context: Context, *, name: str) -> None:
     """Forget a zone."""
     with context.api() as api:
-        api.call("DELETE", f"/zones/{name}")
+        api.call("DELETE", f"/zones/{quote(name)}")
     context.show({"name": name, "removed": True})
 
 

@@ -4,10 +4,12 @@
 Invariant: an error of ours prints one line on stderr, never a trace; only a bug shows one.
 """
 
+import logging
 import sys
 
 import click
 
+from radkeep.app.logs import configure_logs
 from radkeep.cli import archive, audit, devices, export, people, serving, tokens
 from radkeep.cli.failures import ProblemError, exit_code
 from radkeep.domain.errors import RadkeepError
@@ -26,8 +28,9 @@ for module in (serving, archive, export, people, devices, tokens, audit):
 
 def main() -> None:
     """Run one command and leave with its exit code."""
+    configure_logs("command", level=logging.WARNING)  # stdout is for answers
     try:
-        radkeep(standalone_mode=False)
+        code = radkeep(standalone_mode=False)  # of click.exceptions.Exit, or None
     except click.exceptions.Abort:
         sys.exit("stopped")
     except click.ClickException as error:
@@ -39,3 +42,4 @@ def main() -> None:
     except RadkeepError as error:
         print(f"radkeep: {error}", file=sys.stderr)
         sys.exit(exit_code(error))
+    sys.exit(code or 0)

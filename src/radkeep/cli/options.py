@@ -18,6 +18,7 @@ from rich.table import Table
 
 from radkeep.app.layout import Layout
 from radkeep.cli.client import Api, connected
+from radkeep.cli.text import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Context:
             _print_table(value, columns)
         elif isinstance(value, dict):
             for key, entry in value.items():
-                print(f"{key}: {entry}")
+                print(f"{key}: {_cell(entry)}")
         else:
             print(value)
 
@@ -82,10 +83,10 @@ def _print_table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> N
         table.add_column(column.replace("_", " "))
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    Console().print(table)
+    Console(markup=False, emoji=False, highlight=False).print(table)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+        return ", ".join(map(_cell, value))
+    return "" if value is None else shown(str(value))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from radkeep.cli.client import quote
 from radkeep.cli.options import Context, common
 from radkeep.domain.errors import InvalidRequestError
 
@@ -45,7 +46,7 @@ def invite(context: Context, *, email: str, roles: tuple[str, ...], name: str) -
 def enrol_link(context: Context, *, email: str) -> None:
     """Print another enrolment link for a person who has not enrolled yet."""
     with context.api() as api:
-        link = api.call("POST", f"/users/{email}/enrolment")
+        link = api.call("POST", f"/users/{quote(email)}/enrolment")
     context.show(link if context.as_json else link["url"])
 
 
@@ -58,7 +59,7 @@ def recover(context: Context, *, email: str) -> None:
     Works at the host itself only, and stands in the audit log.
     """
     with context.api() as api:
-        link = api.call("POST", f"/users/{email}/recovery")
+        link = api.call("POST", f"/users/{quote(email)}/recovery")
     context.show(link if context.as_json else link["url"])
 
 
@@ -85,7 +86,7 @@ def enrol(context: Context, *, token: str, password_file: Path) -> None:
 def disable(context: Context, *, email: str) -> None:
     """Let a person do nothing any more; their sessions end at once."""
     with context.api() as api:
-        api.call("POST", f"/users/{email}/disable")
+        api.call("POST", f"/users/{quote(email)}/disable")
     context.show({"email": email, "disabled": True})
 
 
@@ -95,7 +96,7 @@ def disable(context: Context, *, email: str) -> None:
 def enable(context: Context, *, email: str) -> None:
     """Undo ``disable``."""
     with context.api() as api:
-        api.call("POST", f"/users/{email}/enable")
+        api.call("POST", f"/users/{quote(email)}/enable")
     context.show({"email": email, "disabled": False})
 
 
@@ -106,7 +107,7 @@ def enable(context: Context, *, email: str) -> None:
 def set_roles(context: Context, *, email: str, roles: tuple[str, ...]) -> None:
     """Replace a person's roles."""
     with context.api() as api:
-        api.call("PUT", f"/users/{email}/roles", {"roles": list(roles)})
+        api.call("PUT", f"/users/{quote(email)}/roles", {"roles": list(roles)})
     context.show({"email": email, "roles": list(roles)})
 
 

@@ -17,7 +17,7 @@ from radkeep.app.serving import ready_line, serve, unlocking
 from radkeep.app.supervisor import Supervisor
 from radkeep.app.unlocked import provider
 from radkeep.cli.options import Context, common
-from radkeep.config import Config, KeysConfig, ServerConfig, load
+from radkeep.config import Config, KeysConfig, load
 
 
 @click.command()
@@ -42,7 +42,7 @@ def init(
 ) -> None:
     """Make a new data directory: keys, private CA, registry, one-time enrolment link."""
     keys = msgspec.convert({"provider": key_provider}, KeysConfig)
-    config = Config(server=ServerConfig(hostname=hostname), keys=keys)
+    config = Config(keys=keys).with_server(hostname=hostname)
     origin = provider(
         context.layout, keys, _new_passphrase, passphrase_file=context.passphrase_file
     )

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from radkeep.cli.client import quote
 from radkeep.cli.options import Context, common
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import InvalidRequestError
@@ -50,7 +51,7 @@ def list_tokens(context: Context) -> None:
 def revoke(context: Context, *, name: str) -> None:
     """End a token at once."""
     with context.api() as api:
-        api.call("DELETE", f"/tokens/{name}")
+        api.call("DELETE", f"/tokens/{quote(name)}")
     context.show({"name": name, "revoked": True})
 
 

@@ -6,6 +6,11 @@ Invariant: only classes whose objects belong to a patient's study are listed.
 
 from functools import cache
 from importlib.resources import files
+from typing import Final
+
+_STANDARD: Final = "1.2.840.10008."
+_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."  # below here the standard adds classes each year
+_NOT_OF_A_PATIENT: Final = "1.2.840.10008.5.1.4.1.1.200."  # protocols, PS3.4 Table GG.3-1
 
 
 @cache
@@ -17,5 +22,13 @@ def storage_classes() -> dict[str, str]:
 
 
 def is_storage(uid: str) -> bool:
-    """Tell whether ``uid`` is a Storage SOP Class of the standard."""
-    return uid in storage_classes()
+    """Tell whether objects of class ``uid`` may be stored.
+
+    Besides the listed classes these are private ones, which modalities send with their series, and
+    those that a later edition of the standard adds; the data set itself must name its study.
+    """
+    if uid in storage_classes():
+        return True
+    if uid.startswith(_STANDARD):
+        return uid.startswith(_STORAGE) and not uid.startswith(_NOT_OF_A_PATIENT)
+    return bool(uid)

@@ -47,12 +47,21 @@ class CatalogWriter(Protocol):
     """The catalog's one transaction for a group of records of one volume."""
 
     def commit(
-        self, volume: str, position: int, arrivals: Sequence[Arrival]
+        self,
+        volume: str,
+        position: int,
+        arrivals: Sequence[Arrival],
+        *,
+        durable: Callable[[], None] | None = None,
     ) -> Sequence[Verdict | Clash]:
         """Insert ``arrivals`` and set the replay position of ``volume`` to ``position``.
 
         Equal digests are SAME; a UID that is taken by another digest is a Clash, to be judged and
         told by ``judged``. One BEGIN IMMEDIATE transaction, at most 5 s wait.
+
+        ``durable`` is called inside the transaction, once the rows are entered, and returns when
+        the records are durable: the disk works while rows are prepared, and nobody sees a row
+        before that. What it raises undoes the transaction. It may be called again.
 
         Raises:
             UnavailableError: the transaction could not be had in time; nothing was inserted.

@@ -12,6 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final
 
+from radkeep.audit.events import Action, EventId
+from radkeep.audit.guard import guarded
 from radkeep.audit.ports import AuditLog
 from radkeep.dicom.facts import Facts
 from radkeep.dicom.head import InstanceHead
@@ -67,7 +69,15 @@ class Store:
         Raises:
             ForbiddenError: ``actor`` may not store.
         """
-        self._policy.require(actor, Permission.INSTANCE_STORE, organization=actor.organization)
+        with guarded(
+            self._audit,
+            self._clock,
+            actor,
+            EventId.BEGIN_TRANSFERRING,
+            action=Action.CREATE,
+            detail={"protocol": protocol},
+        ):
+            self._policy.require(actor, Permission.INSTANCE_STORE, organization=actor.organization)
         transfer = Transfer(
             replace(actor, session=session),
             protocol=protocol,

@@ -7,6 +7,8 @@ yielded. What may not be seen is told apart from what does not exist by nobody.
 
 from collections.abc import Sequence
 
+from radkeep.audit.events import Action, EventId
+from radkeep.audit.guard import guarded
 from radkeep.audit.ports import AuditLog
 from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
@@ -34,6 +36,8 @@ class Fetch:
         self._catalog = catalog
         self._records = records
         self._policy = policy
+        self._audit = audit
+        self._clock = clock
         self._accesses = Accesses(audit=audit, clock=clock)
 
     def instances(
@@ -59,10 +63,19 @@ class Fetch:
             NotFoundError: no such object, or not for this actor.
             AuditUnavailableError: the access cannot be audited.
         """
-        self._policy.require(actor, Permission.STUDY_READ, organization=actor.organization)
-        found = self._catalog.instances(actor.organization, study, series, sop_instance)
-        if not found:
-            raise NotFoundError("no such study, series or instance")
+        with guarded(
+            self._audit,
+            self._clock,
+            actor,
+            EventId.INSTANCES_ACCESSED,
+            action=Action.READ,
+            study=str(study),
+            detail={"purpose": purpose},
+        ):
+            self._policy.require(actor, Permission.STUDY_READ, organization=actor.organization)
+            found = self._catalog.instances(actor.organization, study, series, sop_instance)
+            if not found:
+                raise NotFoundError("no such study, series or instance")
         patient = found[0].patient
         self._accesses.note(actor, study, patient=patient, count=len(found), purpose=purpose)
         return [Retrieved(stored, self._records) for stored in found]

@@ -6,6 +6,7 @@ answer leaves.
 """
 
 from radkeep.audit.events import Action, EventId, event_by
+from radkeep.audit.guard import guarded
 from radkeep.audit.ports import AuditLog
 from radkeep.dicom.query import Level, Query
 from radkeep.domain.actor import Actor
@@ -34,7 +35,8 @@ class Search:
             InvalidRequestError: a key cannot be matched at this level.
             AuditUnavailableError: the query cannot be audited.
         """
-        self._policy.require(actor, Permission.STUDY_QUERY, organization=actor.organization)
+        with guarded(self._audit, self._clock, actor, EventId.QUERY, detail={"protocol": protocol}):
+            self._policy.require(actor, Permission.STUDY_QUERY, organization=actor.organization)
         page = self._catalog.search(actor.organization, level, query)
         self._audit.append(
             event_by(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A catalog in memory: an ``ingest.ports.CatalogWriter`` that keeps the contract, and no more."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Self
 
@@ -20,12 +20,19 @@ class MemoryCatalog:
         self._lock = Lock()
 
     def commit(
-        self, volume: str, position: int, arrivals: Sequence[Arrival]
+        self,
+        volume: str,
+        position: int,
+        arrivals: Sequence[Arrival],
+        *,
+        durable: Callable[[], None] | None = None,
     ) -> Sequence[Verdict | Clash]:
         """Insert ``arrivals`` and the position; all or nothing."""
         with self._lock:
             if not self.available:
                 raise UnavailableError("the catalog is busy")
+            if durable is not None:
+                durable()
             self.positions[volume] = position
             return [self._insert(arrival) for arrival in arrivals]
 

@@ -4,7 +4,6 @@ import hashlib
 import secrets
 import threading
 import tracemalloc
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -222,13 +221,13 @@ def test_order_of_truth(house) -> None:
     disk = house.disk
     assert isinstance(disk, RecordingDisk)
     durable: list[bool] = []
-    commit = house.catalog.commit
+    insert = house.catalog._insert
 
-    def spy(volume: str, position: int, arrivals: Sequence[Arrival]) -> Sequence[Verdict | Clash]:
+    def spy(arrival: Arrival) -> Verdict | Clash:
         durable.append(all(not inode.pending for inode in disk.inodes))
-        return commit(volume, position, arrivals)
+        return insert(arrival)
 
-    house.catalog.commit = spy
+    house.catalog._insert = spy
     future = send(house.writer(), "1.2", b"abc")
     answered = []
     future.add_done_callback(lambda _: answered.append(bool(house.catalog.instances)))

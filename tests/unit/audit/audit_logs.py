@@ -2,6 +2,7 @@
 """Small logs for tests, and a disk that fails or loses power when it is told to."""
 
 import errno
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -77,6 +78,7 @@ class FailingDisk(Disk):
 
     def __init__(self) -> None:
         self._left: dict[str, int] = {}
+        self.error = errno.ENOSPC
         self.syncs = 0
         self.calls: list[str] = []
 
@@ -88,7 +90,7 @@ class FailingDisk(Disk):
         if left:
             self._left[operation] = left - 1
             if left == 1:
-                raise OSError(errno.ENOSPC, "no space left on device")
+                raise OSError(self.error, os.strerror(self.error))
 
     def _note(self, operation: str, descriptor: int) -> None:
         path = Path(f"/proc/self/fd/{descriptor}").readlink()

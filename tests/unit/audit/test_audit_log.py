@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An index means durable; what was written is read; a disk that fails refuses."""
 
+import errno
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -131,14 +132,29 @@ def test_a_failed_new_segment_refuses(tmp_path: Path) -> None:
         assert actors(directory) == expected(3)
 
 
+def test_a_full_disk_puts_a_checkpoint_off(tmp_path: Path) -> None:
+    disk, ticks = FailingDisk(), Ticks()
+    with open_writer(tmp_path / "log", disk=disk, monotonic=ticks) as log:
+        write(log, 2)
+        disk.arm("replace")
+        with pytest.raises(AuditUnavailableError):
+            log.checkpoint()
+        assert log.usable
+        assert log.checkpoint().size == 2
+        assert write(log, 1) == (2,)
+    assert verify(tmp_path / "log", SIGNING.public).intact
+
+
 def test_a_failed_checkpoint_does_not_take_indices_back(tmp_path: Path) -> None:
     disk, ticks = FailingDisk(), Ticks()
+    disk.error = errno.EIO
     log = open_writer(tmp_path / "log", disk=disk, monotonic=ticks)
     ticks.now = 2_000_000_000
     disk.arm("replace")
     assert write(log, 2) == (0, 1)
     with pytest.raises(AuditUnavailableError):
         write(log, 1)
+    assert not log.usable
     with open_writer(tmp_path / "log") as log:
         assert log.size == 2
 

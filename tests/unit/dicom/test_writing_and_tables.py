@@ -100,7 +100,14 @@ def test_storage_classes() -> None:
     assert is_storage(CT)
     assert not is_storage("1.2.840.10008.1.1")
     assert not is_storage("1.2.840.10008.1.20.1")
+    assert not is_storage("1.2.840.10008.5.1.4.1.1.200.1")  # belongs to no patient
+    assert not is_storage("")
     assert len(storage_classes()) > 180
+
+
+def test_classes_that_no_table_knows_are_stored_too() -> None:
+    assert is_storage("1.2.840.10008.5.1.4.1.1.66.7")  # of a later edition
+    assert is_storage("1.3.12.2.1107.5.9.1")  # private
 
 
 def _errors(base: type[RadkeepError]) -> Iterator[type[RadkeepError]]:

@@ -19,6 +19,7 @@ from radkeep.identity import actors
 from radkeep.identity.assembly import Identity, assemble
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
+from radkeep.testing.arrivals import facts
 from radkeep.testing.audit import MemoryAuditLog
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 from radkeep.web.application import application
@@ -34,11 +35,12 @@ BASE = "https://localhost:8443"
 OWNER = "owner@clinic.example"
 PASSWORD = "violet kettle marches on"
 ORIGIN = {"source": "CT1", "kind": "device", "address": "10.0.0.7", "protocol": "c-store"}
+FIRST = facts(1)  # the one instance whose head can be read
 HEAD = InstanceHead(
-    sop_class="1.2",
-    sop_instance="1.2",
-    study="1.2",
-    series="1.2",
+    sop_class=str(FIRST.sop_class),
+    sop_instance=str(FIRST.sop_instance),
+    study=str(FIRST.study),
+    series=str(FIRST.series),
     transfer_syntax="1.2.840.10008.1.2.1",
     digest=b"",
     received_length=0,

@@ -59,7 +59,7 @@ def slices() -> Iterator[tuple[str, bytes]]:
 def _volume() -> npt.NDArray[np.uint16]:
     """Return stored values, slice by slice from the feet up."""
     plane = np.linspace(-1, 1, SIZE, dtype=np.float32)
-    height = np.linspace(-1, 1, SLICES, dtype=np.float32)
+    height = np.linspace(-0.8, 0.8, SLICES, dtype=np.float32)
     z, y, x = np.meshgrid(height, plane, plane, indexing="ij")
     units = np.full((SLICES, SIZE, SIZE), _AIR, dtype=np.int16)
     for (cx, cy, cz), (ax, ay, az), value in _ELLIPSOIDS:

@@ -6,7 +6,6 @@ listens beyond loopback.
 """
 
 import os
-import shutil
 import sys
 import webbrowser
 from collections.abc import Iterable, Mapping
@@ -21,12 +20,12 @@ from radkeep.app.audit_client import DirectLog
 from radkeep.app.demo import phantom, samples
 from radkeep.app.founding import found
 from radkeep.app.house import House
-from radkeep.app.layout import Layout
+from radkeep.app.layout import Layout, locked
 from radkeep.app.serving import ready_line, serve, unlocking
 from radkeep.app.supervisor import Supervisor
 from radkeep.app.unlocked import Unlocked
 from radkeep.config import FILE_NAME, Config, KeysConfig, load
-from radkeep.crypto.providers.file import FileProvider
+from radkeep.crypto.providers.file import KEY_FILE, FileProvider
 from radkeep.domain.actor import Actor
 from radkeep.domain.errors import ConfigError, RadkeepError
 from radkeep.identity.actors import local, system
@@ -72,12 +71,14 @@ def run_demo(
 def _delete(layout: Layout) -> None:
     if (layout.data / FILE_NAME).exists():
         _demo_config(layout)
-        shutil.rmtree(layout.data)
+        with locked(layout):  # a running demo stays
+            layout.clear()
 
 
 def _demo_config(layout: Layout) -> Config:
     config = load(layout.data)
-    if config.profile != "demo":
+    founded = config.keys.provider == "file" and (layout.keyring / KEY_FILE).exists()
+    if config.profile != "demo" or not founded:  # whatever somebody wrote into radkeep.toml
         raise ConfigError("this data directory is not a demo; it stays as it is")
     return config
 

@@ -6,7 +6,7 @@ old one, and only a finished one takes its place.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -58,10 +58,15 @@ class Catalog:
         return self._database
 
     def commit(
-        self, volume: str, position: int, arrivals: Sequence[Arrival]
+        self,
+        volume: str,
+        position: int,
+        arrivals: Sequence[Arrival],
+        *,
+        durable: Callable[[], None] | None = None,
     ) -> Sequence[Verdict | Clash]:
         """Enter a group of arrivals; see ``CatalogWriter.commit``."""
-        return self._writer.commit(volume, position, arrivals)
+        return self._writer.commit(volume, position, arrivals, durable=durable)
 
     def judged(
         self, volume: str, position: int, rulings: Sequence[tuple[Arrival, Verdict]]

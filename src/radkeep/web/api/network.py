@@ -71,7 +71,7 @@ def device_routes(
         surface.route(path, show, needs=needs),
         surface.route(path, add, methods=["POST"], needs=needs),
         surface.route(f"{path}/pending", pending, needs=needs),
-        surface.route(f"{path}/{{name}}", remove, methods=["DELETE"], needs=needs),
+        surface.route(f"{path}/{{name:path}}", remove, methods=["DELETE"], needs=needs),
     ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from radkeep.dicom.syntaxes import DEFLATED, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from radkeep.dicom.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from radkeep.web.kit.media_types import MediaType, parse_accept
 from radkeep.web.kit.problems import NotAcceptableError
 from radkeep.web.kit.requests import Incoming
@@ -50,7 +50,7 @@ _FRAME_TYPES: Final[Mapping[str, str]] = {
     "1.2.840.10008.1.2.4.107": "video/mp4",
     "1.2.840.10008.1.2.4.108": "video/mp4",
 }
-_NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED})
+_NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def choose_bulk(ranges: Sequence[MediaType]) -> Form:
 
 
 def frame_syntax(stored: str) -> str:
-    """Return the transfer syntax that describes a frame's bytes; VRs and deflate do not show."""
+    """Return the syntax that describes a frame's bytes; VRs, deflate and byte order do not show."""
     return EXPLICIT_LITTLE if stored in _NATIVE else stored
 
 

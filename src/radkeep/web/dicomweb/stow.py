@@ -59,8 +59,10 @@ class Stow:
         )
         upload = Upload(self._store, transfer, study)
         try:
-            await self._receive(request, upload)
-            await upload.settle()
+            try:
+                await self._receive(request, upload)
+            finally:  # also when a later part was broken: what ended before it is stored
+                await upload.settle()
         finally:
             await self._threads.resume(upload.close)
         return upload.outcomes.response(base, media_type)

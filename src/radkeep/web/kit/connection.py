@@ -123,17 +123,27 @@ class Connection(HttpToolsProtocol):
     def _cycle(self) -> RequestResponseCycle | None:
         return cast("RequestResponseCycle | None", self.cycle)  # None until the first request
 
+    @property
+    def owes_body(self) -> bool:
+        """Tell whether a request's body is still to come."""
+        cycle = self._cycle
+        return cycle is not None and cycle.more_body
+
     def _victim(self) -> "Connection":
-        """Return the idle connection that has waited longest, of the source that has most."""
-        idle = [
-            each
-            for each in self.connections
-            if isinstance(each, Connection) and each.is_idle and each is not self
+        """Return the connection that has waited longest, of the source that has most.
+
+        Idle ones go first. Where none is, those whose request is not complete go: else whoever
+        begins enough requests and ends none would keep everybody else out.
+        """
+        others = [each for each in self.connections if isinstance(each, Connection)]
+        others.remove(self)
+        waiting = [each for each in others if each.is_idle] or [
+            each for each in others if each.owes_body
         ]
-        if not idle:
+        if not waiting:
             return self
-        sizes = Counter(each.source for each in idle)
-        return min(idle, key=lambda each: (-sizes[each.source], each.opened))
+        sizes = Counter(each.source for each in waiting)
+        return min(waiting, key=lambda each: (-sizes[each.source], each.opened))
 
     def _check_reading(self) -> None:
         unread = self.transport.get_write_buffer_size()

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An installation per worker, and copies of it: each batch of real files gets an empty store."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from corpus_files import Real, batches, read_corpus
+from corpus_house import House, founded
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Return an installation that opens by a credential, which takes no time to stretch."""
+    folder = tmp_path_factory.mktemp("corpus")
+    before = os.environ.get("CREDENTIALS_DIRECTORY")
+    os.environ["CREDENTIALS_DIRECTORY"] = str(folder)
+    yield founded(folder)
+    if before is None:
+        del os.environ["CREDENTIALS_DIRECTORY"]
+    else:
+        os.environ["CREDENTIALS_DIRECTORY"] = before
+
+
+@pytest.fixture(scope="session")
+def reals(corpus: Sequence[Path]) -> Sequence[Real]:
+    """Return every file of the corpus."""
+    return read_corpus(corpus)
+
+
+@pytest.fixture(scope="session")
+def storable(reals: Sequence[Real]) -> Sequence[Sequence[Real]]:
+    """Return the storable files in batches that hold no SOP Instance UID twice."""
+    return batches([real for real in reals if real.storable])
