@@ -21,6 +21,7 @@ from torture_clinic import (
     verified,
     wait_until,
 )
+from torture_load import Ledger, Load, Plan
 
 from radkeep.audit.events import EventId, EventType
 from radkeep.testing.server import Installation, serving
@@ -109,4 +110,29 @@ def test_a_killed_keeper_ends_everything(installation: Installation) -> None:
         os.kill(before["keeper"], signal.SIGKILL)
         assert server.process.wait(30) != 0
         wait_until(lambda: not any(Path(f"/proc/{p}").exists() for p in before.values()), "the end")
+    assert verified(installation) == ""
+
+
+@pytest.mark.parametrize("again", ["at once", "when all are gone"])
+def test_a_killed_supervisor_takes_all_with_it(installation: Installation, again: str) -> None:
+    ledger = Ledger()
+    plan = Plan(4, ledger)
+    with serving(installation) as server:
+        pids = server.pids()
+        batches = [plan.batch(100) for _ in range(3)]
+        load = Load(installation.data, server.dimse, ledger, batches)
+        wait_until(lambda: len(ledger.stored) > 20, "some load")
+        server.process.kill()
+        server.process.wait()
+    if again == "when all are gone":
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the end")
+    with serving(installation) as server:
+        load.stop()
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "the end")
+        served: dict[str, str] = {}
+        for row in rows(installation.data, "studies"):
+            served |= retrieved(installation.data, row["0020000D"]["Value"][0])
+        assert stopped(server) == 0
+    assert ledger.mistakes == []
+    assert {uid: {served.get(uid)} for uid in ledger.stored} == ledger.stored
     assert verified(installation) == ""

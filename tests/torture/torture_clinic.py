@@ -117,6 +117,7 @@ def instance(uid: str, pixels: bytes, *, note: str = "", syntax: str = EXPLICIT)
     """Return a CT image; its study is `uid` without two arcs, its series without one."""
     series, _, number = uid.rpartition(".")
     study = series.rpartition(".")[0]
+    rows_, columns = (len(pixels) // 1_000, 500) if len(pixels) >= 1_000 else (1, len(pixels) // 2)
     elements: list[tuple[int, str, bytes | str]] = [
         (0x00080005, "CS", "ISO_IR 192"),
         (0x00080008, "CS", "ORIGINAL\\PRIMARY\\AXIAL"),
@@ -133,8 +134,10 @@ def instance(uid: str, pixels: bytes, *, note: str = "", syntax: str = EXPLICIT)
         (0x0020000E, "UI", series),
         (0x00200013, "IS", number),
         (0x00204000, "LT", note),
-        (0x00280010, "US", struct.pack("<H", 1)),
-        (0x00280011, "US", struct.pack("<H", min(len(pixels) // 2, 65_535))),
+        (0x00280002, "US", struct.pack("<H", 1)),
+        (0x00280004, "CS", "MONOCHROME2"),
+        (0x00280010, "US", struct.pack("<H", rows_)),
+        (0x00280011, "US", struct.pack("<H", columns)),
         (0x00280100, "US", struct.pack("<H", 16)),
         (0x7FE00010, "OW", pixels),
     ]

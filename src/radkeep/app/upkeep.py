@@ -7,21 +7,22 @@ the catalog only when it is whole.
 
 import base64
 import binascii
-import getpass
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from radkeep.app.layout import Layout
+from radkeep.app.prompt import ask
 from radkeep.app.rebuilding import rebuild
 from radkeep.app.serving import unlocking
-from radkeep.app.unlocked import mirror, provider
-from radkeep.archive.findings import FindingKind
+from radkeep.app.unlocked import audit_reader, mirror, provider
+from radkeep.archive.findings import Finding, FindingKind
 from radkeep.archive.keyring import Keyring
-from radkeep.archive.verify import verify
+from radkeep.archive.verify import roots, verify
 from radkeep.audit.checkpoint import origin
+from radkeep.audit.events import EventType
 from radkeep.audit.verify import verify as verify_log
 from radkeep.config import load
 from radkeep.crypto.sign import VerifyKey, note_verifier
@@ -49,19 +50,38 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
 def verify_archive(layout: Layout, passphrase_file: str | None, *, full: bool) -> ArchiveReport:
     """Check volumes and keyring; with ``full`` every byte and every digest.
 
+    With ``full`` also that every volume which the audit log saw sealed is there, with that root.
+
     Raises:
         WrongPassphraseError: the passphrase does not open the keys.
         IntegrityError: the keyring itself is damaged.
     """
     config = load(layout.data)
-    root = provider(layout, config.keys, _ask, passphrase_file=passphrase_file).unlock()
+    root = provider(layout, config.keys, ask, passphrase_file=passphrase_file).unlock()
     keyring = Keyring.open(layout.keyring, mirror(layout, config.keys), root)
     inspect = matches_digest if full else None
     found = list(verify(layout.volumes, keys=keyring, full=full, inspect=inspect))
+    if full:
+        found += _gone(layout, keyring)
     return ArchiveReport(
         damaged=sum(each.kind is FindingKind.DAMAGE for each in found),
         findings=[f"{each.volume} at {each.offset}: {each.kind}: {each.detail}" for each in found],
     )
+
+
+def _gone(layout: Layout, keyring: Keyring) -> Iterator[Finding]:
+    """Compare the volumes with what the audit log says of each when it was sealed."""
+    there = roots(layout.volumes)
+    told = {  # the last word on each: a cut while sealing makes recovery seal again
+        entry.event.detail.get("volume", ""): entry.event.digest
+        for entry in audit_reader(layout, keyring).read()
+        if entry.event.type is EventType.VOLUME_SEALED
+    }
+    for name, digest in told.items():
+        if name not in there:
+            yield Finding(name, 0, FindingKind.DAMAGE, "a sealed volume is gone")
+        elif there[name] != bytes.fromhex(digest):
+            yield Finding(name, 0, FindingKind.DAMAGE, "the seal is not the one in the audit log")
 
 
 def rebuild_catalog(layout: Layout, passphrase_file: str | None) -> int:
@@ -73,7 +93,7 @@ def rebuild_catalog(layout: Layout, passphrase_file: str | None) -> int:
         ArchiveFullError: no room for the new catalog.
     """
     config = load(layout.data)
-    with unlocking(layout, config, _ask, passphrase_file=passphrase_file) as unlocked:
+    with unlocking(layout, config, ask, passphrase_file=passphrase_file) as unlocked:
         return rebuild(unlocked)
 
 
@@ -108,7 +128,3 @@ def read_audit_key(path: Path) -> VerifyKey:
     except (OSError, UnicodeDecodeError, binascii.Error) as error:
         raise ConfigError("the audit log's public key cannot be read") from error
     return VerifyKey(raw[1:])
-
-
-def _ask() -> str:
-    return getpass.getpass("Passphrase: ")

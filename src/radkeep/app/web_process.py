@@ -14,6 +14,7 @@ from radkeep.web.kit.threads import Threads
 from radkeep.web.kit.tls import server_context
 from radkeep.web.server import Listener, bind_tcp, bind_unix
 from radkeep.web.server import serve as serve_http
+from radkeep.web.viewer.routes import open_viewer
 
 
 def serve(boot: DoorBoot, control: socket.socket, audit: socket.socket) -> None:
@@ -32,11 +33,11 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
     threads = Threads()
     application = web_application(
         door.house,
-        boot.config,
         ask_keeper(door.keeper),
         threads=threads,
         origin=f"https://{server.hostname}:{port}",
         ready=door.keeper.is_alive,
+        viewer=open_viewer(boot.config.viewer.directory),
     )
     listeners = [
         Listener(

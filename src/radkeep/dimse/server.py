@@ -18,6 +18,7 @@ from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSIO
 from radkeep.dimse.channel import Channel
 from radkeep.dimse.desk import Desk
 from radkeep.dimse.gate import Gate
+from radkeep.dimse.patrol import Patrol
 from radkeep.dimse.ports import Admission, Incident, Store, Witness
 from radkeep.dimse.settings import DimseSettings
 from radkeep.dimse.store_scp import Note
@@ -82,6 +83,7 @@ class DimseServer:
             threads=self._threads,
             outbox=self._outbox,
         )
+        self._patrol = Patrol(admission=self._admission, gate=self._gate, threads=self._threads)
         self._ticker = loop.create_task(self._tick())
         return self
 
@@ -115,6 +117,7 @@ class DimseServer:
         self._gate.end_all()
         self._ticker.cancel()
         await asyncio.gather(self._ticker, return_exceptions=True)
+        await self._patrol.close()
         for worker in self._workers:
             if not await self._loop.run_in_executor(None, worker.stop, self._settings.grace):
                 _log.error("dimse.worker.stuck")
@@ -133,6 +136,7 @@ class DimseServer:
         while True:
             await asyncio.sleep(self._settings.tick)
             self._gate.sweep(self._loop.time())
+            self._patrol.look(self._loop.time())
 
     def _record(self, incident: Incident) -> None:
         """Send an incident to the witness, unless that is far behind."""

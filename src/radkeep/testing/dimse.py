@@ -39,6 +39,8 @@ class FakeAdmission:
         """Admit ``titles``, or every title if there are none."""
         self.titles, self.called = titles, called
         self.refused: list[tuple[str, str, str]] = []  # calling, called, address
+        self.rechecks = 0
+        self.removed: set[str] = set()  # titles that would not be admitted again
         self.error: RadkeepError | None = None  # raised instead of a decision
 
     def admit(self, calling: str, called: str, address: str) -> Actor:
@@ -53,6 +55,18 @@ class FakeAdmission:
             self.refused.append((calling, called, address))
             raise ForbiddenError("not admitted")
         return device(calling)
+
+    def recheck(self, actor: Actor) -> None:
+        """Return only if ``actor`` was not removed.
+
+        Raises:
+            ForbiddenError: its title is in ``removed``.
+        """
+        self.rechecks += 1
+        if self.error is not None:
+            raise self.error
+        if actor.id in self.removed:
+            raise ForbiddenError("not admitted any more")
 
 
 @dataclass
@@ -132,7 +146,7 @@ class FakeStore:
 
     def transfer(self, actor: Actor, *, session: str, protocol: str) -> FakeTransfer:
         """Begin what one association stores."""
-        assert protocol == "DICOM"
+        assert protocol == "c-store"
         transfer = FakeTransfer(actor, session)
         self.transfers.append(transfer)
         return transfer

@@ -19,6 +19,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from radkeep.domain.addresses import source_of
 from radkeep.web.kit.authentication import PEER
 
 HEAD_SECONDS: Final = 10.0  # from the first byte to the end of the headers
@@ -51,7 +52,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
         self.opened = self.loop.time()
-        self.source = self.client[0] if self.client else ""
+        self.source = source_of(self.client[0] if self.client else "")
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family == socket.AF_UNIX:
             self._peer = peer_uid(sock)
