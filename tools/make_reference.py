@@ -292,8 +292,8 @@ def _errors() -> str:
         "## Errors",
         "",
         _paragraph(
-            "HTTP answers are `application/problem+json` (RFC 9457) whose `type` is `/problems/CODE`,",
-            "a page of the server that says what happened and what to do next.",
+            "HTTP answers are `application/problem+json` (RFC 9457). The `type` is",
+            "`/problems/CODE`, a page of the server that says what happened and what to do next.",
             "The C-STORE status is the STOW-RS Failure Reason, too.",
         ),
         "",

@@ -185,7 +185,7 @@ def test_a_door_that_dies_is_opened_again(
     until(lambda: process(server, name) not in {0, old})
     until(lambda: installation.run("user", "list", check=False).returncode == 0)
     entries = installation.json("audit", "tail", "--count", "20")
-    assert [each for each in entries if each["type"] == "110120" and each["actor_name"] == name]
+    assert [each for each in entries if each.get("type") == "110120" and each["actor_name"] == name]
     assert process(server, "keeper") == keeper
 
 
@@ -197,16 +197,11 @@ def test_the_end_of_the_keeper_is_the_end_of_all(tmp_path: Path) -> None:
         assert server.process.wait(DEADLINE) == 10
         until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     assert server.log[-1] == "radkeep: the keeper of the audit log ended\n"
-    stale = installation.data / "run" / "control.sock"
-    stale.touch()
+    assert (installation.data / "run" / "control.sock").exists()
     assert installation.run("user", "list").returncode == 0
     assert installation.json("audit", "verify")["sound"] is True
-    taken = httpx2.URL(server.ready["web"]).port
-    with serving(installation) as again:
-        ran = installation.run("user", "list")
-        assert ran.returncode == 0
-        assert again.web != 0
-    assert taken
+    with serving(installation):
+        assert installation.run("user", "list").returncode == 0
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path, server: Server) -> None:
@@ -251,5 +246,5 @@ def test_a_terminal_stops_everything_without_a_trace(tmp_path: Path, number: int
     assert "process.ended" not in err
     assert not (installation.data / "run" / "control.sock").exists()
     entries = installation.json("audit", "tail", "--count", "20")
-    stopped = {each["actor_name"] for each in entries if each["type"] == "110121"}
+    stopped = {each["actor_name"] for each in entries if each.get("type") == "110121"}
     assert stopped >= {"dimse", "web"}

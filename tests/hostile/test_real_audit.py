@@ -180,7 +180,7 @@ def test_what_was_transferred_is_counted_and_tied_to_its_beginning(kept: Kept) -
     begun = Counter(e["study"] for e in kept.events if e["event"] == BEGIN)
     assert begun == {f"{ROOT}.2": 3, f"{ROOT}.4": 1}
     doors = {event["detail"]["protocol"] for event in kept.events if event["event"] == BEGIN}
-    assert doors == {"DICOM", "stow-rs"}
+    assert doors == {"c-store", "stow-rs"}
     for event in kept.events:
         assert event["actor_id"]
         assert PASSWORD not in json.dumps(event)

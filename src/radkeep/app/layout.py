@@ -141,8 +141,10 @@ class Layout:
 
 
 @contextmanager
-def locked(layout: Layout) -> Iterator[None]:
-    """Hold the data directory's lock.
+def locked(layout: Layout) -> Iterator[int]:
+    """Hold the data directory's lock, and give its descriptor.
+
+    A process that inherits the descriptor holds the lock as well, until it ends.
 
     Raises:
         ConfigError: there is no data directory, others can enter it, or another process holds its
@@ -158,6 +160,6 @@ def locked(layout: Layout) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError("another server or command uses this data directory") from None
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)

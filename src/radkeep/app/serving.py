@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
+from radkeep.app.audit_key import AUDIT_KEY_FILE, require_audit_key
 from radkeep.app.boot import Ready
 from radkeep.app.hardening import harden
 from radkeep.app.layout import Layout, locked
@@ -34,13 +35,14 @@ def unlocking(
 
     Raises:
         ConfigError: another process holds the lock, or others can enter the directory.
-        IntegrityError: registry or audit log are missing.
+        IntegrityError: registry or audit log are missing, or the log's public key was replaced.
         WrongPassphraseError: the passphrase does not open it.
     """
-    with locked(layout):
+    with locked(layout) as lock:
         layout.require_whole()
         keys = provider(layout, config.keys, ask, passphrase_file=passphrase_file)
-        with closing(Unlocked(layout, config, keys.unlock())) as unlocked:
+        with closing(Unlocked(layout, config, keys.unlock(), lock=lock)) as unlocked:
+            require_audit_key(layout.data / AUDIT_KEY_FILE, unlocked.audit_key())
             yield unlocked
 
 

@@ -34,7 +34,7 @@ from radkeep.crypto.ports import KeyProvider
 from radkeep.crypto.providers.credential import CredentialProvider
 from radkeep.crypto.providers.file import FileProvider
 from radkeep.crypto.providers.passphrase import PassphraseProvider
-from radkeep.crypto.sign import SigningKey
+from radkeep.crypto.sign import SigningKey, VerifyKey
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import IntegrityError, RadkeepError
 
@@ -109,8 +109,12 @@ def audit_reader(layout: Layout, keyring: Keyring) -> LogReader:
 class Unlocked:
     """The keys of one data directory, whose lock the caller holds."""
 
-    def __init__(self, layout: Layout, config: Config, root: bytes) -> None:
+    def __init__(
+        self, layout: Layout, config: Config, root: bytes, *, lock: int | None = None
+    ) -> None:
         """Open the keyring for reading and for appending.
+
+        ``lock`` is the descriptor of the directory's lock, for processes that are started.
 
         Raises:
             IntegrityError: the keyring is damaged, or ``root`` does not open it.
@@ -118,6 +122,7 @@ class Unlocked:
         """
         self.layout: Final = layout
         self.config: Final = config
+        self.lock: Final = lock
         folder, second = layout.keyring, mirror(layout, config.keys)
         self._writer = KeyringWriter(folder, second)
         self.keyring: Final = Keyring.open(folder, second, root)
@@ -129,6 +134,10 @@ class Unlocked:
             IntegrityError: the keyring lacks it.
         """
         return installation_key(self.keyring, label)
+
+    def audit_key(self) -> VerifyKey:
+        """Return the public key of the audit log."""
+        return SigningKey.from_bytes(self.secret(AUDIT_SIGNING)).public
 
     def organization_keys(self) -> dict[str, bytes]:
         """Return the key of each organization by its id in the keyring, hexadecimal."""

@@ -5,14 +5,12 @@ Invariant: verification changes nothing and needs no lock; a rebuild needs the l
 the catalog only when it is whole.
 """
 
-import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
+from radkeep.app.audit_key import AUDIT_KEY_FILE, read_audit_key
 from radkeep.app.layout import Layout
 from radkeep.app.prompt import ask
 from radkeep.app.rebuilding import rebuild
@@ -21,15 +19,10 @@ from radkeep.app.unlocked import audit_reader, mirror, provider
 from radkeep.archive.findings import Finding, FindingKind
 from radkeep.archive.keyring import Keyring
 from radkeep.archive.verify import roots, verify
-from radkeep.audit.checkpoint import origin
 from radkeep.audit.events import EventType
 from radkeep.audit.verify import verify as verify_log
 from radkeep.config import load
-from radkeep.crypto.sign import VerifyKey, note_verifier
-from radkeep.domain.errors import ConfigError
 from radkeep.ingest.store import matches_digest
-
-AUDIT_KEY_FILE: Final = "audit.pub"  # keep a copy elsewhere: whoever holds it can verify
 
 
 class ArchiveReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,34 +90,20 @@ def rebuild_catalog(layout: Layout, passphrase_file: str | None) -> int:
         return rebuild(unlocked)
 
 
-def verify_audit(layout: Layout) -> AuditReport:
+def verify_audit(layout: Layout, key: Path | None) -> AuditReport:
     """Check the audit log with its public key alone.
+
+    Args:
+        layout: the data directory.
+        key: a copy of ``audit.pub`` that was kept elsewhere; without it the one beside the log
+            is believed, which whoever can write there could have replaced.
 
     Raises:
         ConfigError: the public key is not there or no such key.
     """
-    report = verify_log(layout.audit, read_audit_key(layout.data / AUDIT_KEY_FILE))
+    report = verify_log(layout.audit, read_audit_key(key or layout.data / AUDIT_KEY_FILE))
     return AuditReport(
         entries=report.size,
         sound=report.intact,
         faults=[fault.text for fault in report.faults],
     )
-
-
-def audit_key_text(key: VerifyKey) -> str:
-    """Return the log's public key as other tools read it (C2SP signed-note verifier)."""
-    return note_verifier(origin(key), key) + "\n"
-
-
-def read_audit_key(path: Path) -> VerifyKey:
-    """Return the public key that ``audit_key_text`` wrote.
-
-    Raises:
-        ConfigError: no such file, or no key in it.
-    """
-    try:
-        encoded = path.read_text(encoding="ascii").strip().split("+", 2)[-1]
-        raw = base64.b64decode(encoded, validate=True)
-    except (OSError, UnicodeDecodeError, binascii.Error) as error:
-        raise ConfigError("the audit log's public key cannot be read") from error
-    return VerifyKey(raw[1:])

@@ -7,7 +7,6 @@ the records that name them. After a sync has failed nothing is ever appended by 
 
 import contextlib
 import errno
-import fcntl
 import os
 import threading
 import time
@@ -38,7 +37,7 @@ from radkeep.audit.tree import leaf_hash
 from radkeep.crypto.seal import seal
 from radkeep.crypto.sign import SigningKey
 from radkeep.domain.clock import Clock
-from radkeep.domain.errors import AuditUnavailableError, IntegrityError
+from radkeep.domain.errors import AuditUnavailableError
 
 __all__ = ["LogEntry", "LogReader", "LogWriter"]
 
@@ -46,8 +45,6 @@ SEGMENT: Final = 65_536  # entries, after which the next group starts a new pair
 CHECKPOINT_INTERVAL: Final = 1_000_000_000  # nanoseconds between two checkpoints, at least
 HISTORY_INTERVAL: Final = 256  # entries between two checkpoints that are kept for ever, at least
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-PREDECESSOR_SECONDS: Final = 10.0  # for the last writer to end
-_PAUSE: Final = 0.05  # seconds between two looks
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _log = structlog.get_logger()
 
@@ -79,7 +76,7 @@ class LogWriter:
 
         Raises:
             IntegrityError: entries are damaged or missing; the log is left as it is.
-            AuditUnavailableError: the disk fails, or another process writes the log.
+            AuditUnavailableError: the disk fails.
         """
         self._directory, self._signing, self._payload_key = directory, signing, payload_key
         self._clock, self._disk, self._monotonic = clock, disk or Disk(), monotonic
@@ -88,15 +85,10 @@ class LogWriter:
         self._closed = False
         self._name = origin(signing.public)
         self._boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
-        self._guard = _guarded(directory)
         try:
             self._state = open_log(directory, self._disk, signing)
         except OSError as error:
-            os.close(self._guard)
             raise AuditUnavailableError("the audit log cannot be opened") from error
-        except IntegrityError:
-            os.close(self._guard)
-            raise
         self._signed_at = monotonic()
         self._history = self._state.checkpoint.size
         if self._state.cut:
@@ -195,7 +187,6 @@ class LogWriter:
             self._closed = True
             os.close(self._state.tree_file)
             os.close(self._state.payload_file)
-            os.close(self._guard)
 
     def _sealed(self, entries: Sequence[tuple[str, Event]]) -> list[bytes]:
         now, tick = self._clock.now(), self._monotonic()
@@ -282,25 +273,3 @@ class LogWriter:
             raise AuditUnavailableError("the audit log cannot store a checkpoint") from error
         state.checkpoint, self._signed_at = checkpoint, self._monotonic()
         return checkpoint
-
-
-def _guarded(directory: Path) -> int:
-    """Return a descriptor that holds the log's lock.
-
-    A keeper whose supervisor was killed may still be finishing: it gets a moment to do so.
-    """
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        guard = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise AuditUnavailableError("the audit log cannot be opened") from error
-    pause = threading.Event()
-    for _ in range(int(PREDECESSOR_SECONDS / _PAUSE)):
-        try:
-            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pause.wait(_PAUSE)
-        else:
-            return guard
-    os.close(guard)
-    raise AuditUnavailableError("another process writes the audit log")
