@@ -15,11 +15,16 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import msgspec
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
+from radkeep.app.founding import found as found_directory
+from radkeep.app.layout import Layout
+from radkeep.config import Config
 from radkeep.crypto import otp
+from radkeep.crypto.providers.passphrase import Cost, PassphraseProvider
 from radkeep.domain.clock import SystemClock
 from radkeep.testing.server import (
     ADMINISTRATOR,
@@ -27,14 +32,25 @@ from radkeep.testing.server import (
     Server,
     command,
     environment,
-    found,
     serving,
 )
 
+PASSPHRASE = "correct horse battery staple"
 PASSWORD = "tiger-lamp-orbit-94"
 DEADLINE = 30.0  # seconds
 
 pytestmark = pytest.mark.timeout(180)
+
+
+def found(folder: Path) -> Installation:
+    """Found a data directory whose passphrase costs nothing to check, so that commands are fast."""
+    secret, layout = folder / "passphrase", Layout(folder / "data")
+    secret.write_text(PASSPHRASE)
+    provider = PassphraseProvider(layout.keyring, PASSPHRASE, cost=Cost(time=1, memory=64))
+    made = found_directory(
+        layout, Config(), provider, organization="Clinic", administrator=ADMINISTRATOR
+    )
+    return Installation(layout.data, msgspec.to_builtins(made), secret)
 
 
 @pytest.fixture(scope="module")
@@ -197,11 +213,13 @@ def test_the_end_of_the_keeper_is_the_end_of_all(tmp_path: Path) -> None:
         assert server.process.wait(DEADLINE) == 10
         until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     assert server.log[-1] == "radkeep: the keeper of the audit log ended\n"
-    assert (installation.data / "run" / "control.sock").exists()
     assert installation.run("user", "list").returncode == 0
     assert installation.json("audit", "verify")["sound"] is True
-    with serving(installation):
-        assert installation.run("user", "list").returncode == 0
+    with serving(installation) as again:
+        again.kill()
+    assert (installation.data / "run" / "control.sock").exists()  # and nobody behind it
+    assert installation.run("user", "list").returncode == 0
+    assert installation.json("verify", "--full")["damaged"] == 0
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path, server: Server) -> None:

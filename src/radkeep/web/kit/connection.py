@@ -24,6 +24,7 @@ from radkeep.web.kit.authentication import PEER
 
 HEAD_SECONDS: Final = 10.0  # from the first byte to the end of the headers
 MAX_HEAD_BYTES: Final = 32 << 10  # request line and headers
+FAREWELL_SECONDS: Final = 0.5  # at shutdown, for an idle peer to hang up
 LINGER_SECONDS: Final = 5.0  # for a body that is still coming after its answer
 STALL_SECONDS: Final = 60.0  # without a byte taken by a peer that owes us reading
 MAX_CONNECTIONS: Final = 2_048
@@ -113,6 +114,16 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._stop("stall")
         super().resume_writing()
+
+    @override
+    def shutdown(self) -> None:
+        """Finish what is being answered; hang up on who only keeps the line open.
+
+        TLS would wait for the peer's own farewell, which an idle browser does not send.
+        """
+        super().shutdown()
+        if self.is_idle:
+            self._start("abort", FAREWELL_SECONDS, self.transport.abort)
 
     @property
     def is_idle(self) -> bool:
