@@ -121,14 +121,14 @@ def test_a_killed_supervisor_takes_all_with_it(installation: Installation) -> No
         batches = [plan.batch(100) for _ in range(3)]
         load = Load(installation.data, server.dimse, ledger, batches)
         wait_until(lambda: len(ledger.stored) > 20, "some load")
-        os.kill(pids["web"], signal.SIGSTOP)  # one that takes its time to end
+        os.kill(pids["keeper"], signal.SIGSTOP)  # it takes its time to end
         server.process.kill()
         server.process.wait()
+        early = installation.run("serve", *PORTS, check=False)
+        assert early.returncode == 1
+        assert "another server or command uses this data directory" in early.stderr
+        os.kill(pids["keeper"], signal.SIGCONT)
         load.stop()
-    early = installation.run("serve", *PORTS, check=False)
-    assert early.returncode == 1
-    assert "another server or command uses this data directory" in early.stderr
-    os.kill(pids["web"], signal.SIGCONT)
     wait_until(lambda: not any(Path(f"/proc/{p}").exists() for p in pids.values()), "the end")
     with serving(installation) as server:
         served: dict[str, str] = {}

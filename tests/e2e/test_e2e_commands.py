@@ -266,3 +266,42 @@ def test_a_terminal_stops_everything_without_a_trace(tmp_path: Path, number: int
     entries = installation.json("audit", "tail", "--count", "20")
     stopped = {each["actor_name"] for each in entries if each.get("type") == "110121"}
     assert stopped >= {"dimse", "web"}
+
+
+def test_the_demo_starts_signs_in_once_and_stops(tmp_path: Path) -> None:
+    data = str(tmp_path / "demo")
+    arguments = ("demo", "--data", data, "--no-browser", "--web-port", "0", "--dimse-port", "0")
+    started = subprocess.Popen(
+        command(*arguments),
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert started.stdout is not None
+        line = started.stdout.readline()
+        assert line.startswith("READY "), started.communicate()[1]
+        ready = json.loads(line.removeprefix("READY "))
+        context = ssl.create_default_context(cafile=f"{data}/tls/ca.pem")
+        with httpx2.Client(verify=context, timeout=DEADLINE) as browser:
+            assert browser.get(ready["link"]).status_code in {200, 302, 303}
+            studies = browser.get(f"{ready['web']}/dicom-web/studies?limit=100")
+            assert len(studies.json()) > 10
+        with httpx2.Client(verify=context, timeout=DEADLINE) as stranger:
+            stranger.get(ready["link"])  # it was used
+            assert stranger.get(f"{ready['web']}/dicom-web/studies").status_code == 401
+        fresh = subprocess.run(
+            command(*arguments, "--fresh"), env=environment(), capture_output=True, check=False
+        )
+        assert (fresh.returncode, b"another server" in fresh.stderr) == (1, True)
+        os.killpg(started.pid, signal.SIGINT)
+        _, err = started.communicate(timeout=DEADLINE)
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.communicate()
+    assert started.returncode == 0, err
+    assert "Traceback" not in err

@@ -22,16 +22,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radkeep.app.direct import audit_reader
 from radkeep.app.founding import found as found_directory
 from radkeep.app.layout import Layout
 from radkeep.app.serving import unlocking
-from radkeep.app.unlocked import CATALOG, Unlocked, mirror, provider
+from radkeep.app.unlocked import (
+    AUDIT_PAYLOAD,
+    AUDIT_SIGNING,
+    CATALOG,
+    Unlocked,
+    mirror,
+    provider,
+)
 from radkeep.archive.format import SUFFIX
 from radkeep.archive.keyring import Keyring
 from radkeep.audit.events import Event
+from radkeep.audit.reader import LogReader
 from radkeep.config import Config, KeysConfig, load
 from radkeep.crypto.providers.file import FileProvider
+from radkeep.crypto.sign import SigningKey
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.catalog.quarantine import quarantined
 from radkeep.domain.placement import Placement
@@ -364,7 +372,9 @@ def flip(data: Path, place: Placement, at: int) -> None:
 def audited(installation: Installation) -> list[tuple[str, Event]]:
     """Return process and event of each audit entry while no server runs."""
     with opened(installation) as unlocked:
-        return [(entry.process, entry.event) for entry in audit_reader(unlocked).read()]
+        key = SigningKey.from_bytes(unlocked.secret(AUDIT_SIGNING)).public
+        log = LogReader(unlocked.layout.audit, unlocked.secret(AUDIT_PAYLOAD), key)
+        return [(entry.process, entry.event) for entry in log.read()]
 
 
 # Processes

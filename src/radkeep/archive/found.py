@@ -152,7 +152,8 @@ def looked_at(path: Path, file: File, *, ours: bool, position: int = 0) -> Found
     """Return what can be seen of a volume at its two ends."""
     volume = bytes.fromhex(path.name.removesuffix(SUFFIX))
     protected = file.protected  # asked once: its writer may seal it at this moment
-    seal = read_seal(file, volume) if protected else None
+    # Who only looks believes a seal also where a copy has lost the protection.
+    seal = read_seal(file, volume) if protected or not ours else None
     end = seal.index_offset if seal is not None else last_end(file, volume, file.size())
     found = Found(path, file, seal, end, ours=ours, position=position)
     if protected and seal is None:  # protected only after its seal was durable

@@ -38,7 +38,8 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     try:
-        code: int | None = radkeep(arguments, standalone_mode=False)  # of click's Exit, or None
+        # of click's Exit, or None
+        code: int | None = radkeep(arguments, prog_name="radkeep", standalone_mode=False)
     except click.exceptions.Abort:
         return _failed("stopped", 1)
     except click.ClickException as error:

@@ -70,6 +70,17 @@ def test_a_longer_packet_of_a_stranger_is_never_taken_in_part(
         channel.receive(ends[1])
 
 
+def test_a_whole_message_with_something_behind_it_is_not_one(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    content = bytes(MAX_MESSAGE - overhead())
+    longest = msgspec.msgpack.encode(Message(1, "x", channel.body(content)))
+    assert len(longest) == MAX_MESSAGE
+    ends[0].send(longest + b"\xc0")
+    with pytest.raises(IntegrityError):
+        channel.receive(ends[1])
+
+
 @given(packet=st.binary(min_size=1, max_size=200))
 def test_any_packet_is_a_message_or_our_error(packet: bytes) -> None:
     ends = channel.pair()

@@ -1,21 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Founding a data directory, its lock, and the demo that deletes nothing but demos."""
 
+import dataclasses
 import hashlib
 import os
 import ssl
 import stat
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from app_data import ADMINISTRATOR, PASSPHRASE, founded
 
+from radkeep.app.audit_client import DirectLog
 from radkeep.app.demo import run as demo
 from radkeep.app.founding import found
+from radkeep.app.house import House
 from radkeep.app.layout import Layout, locked
 from radkeep.app.rebuilding import ensure_catalog
 from radkeep.app.serving import unlocking
 from radkeep.app.unlocked import Unlocked, provider
+from radkeep.archive.keylog import Entry
 from radkeep.archive.keyring import ROOT, STUDY, new_key
 from radkeep.config import FILE_NAME, Config, KeysConfig, load, render
 from radkeep.crypto.providers.file import FileProvider
@@ -220,6 +228,31 @@ def test_a_catalog_that_is_gone_is_made_again(tmp_path: Path, secret: str) -> No
         assert isinstance(unlocked, Unlocked)
         ensure_catalog(unlocked)
     assert layout.catalog.exists()
+
+
+def test_a_house_closes_after_the_keys_that_it_ordered(tmp_path: Path, secret: str) -> None:
+    data = tmp_path / "data"
+    founded(data)
+    go, appended = threading.Event(), []
+    with (
+        unlocking(Layout(data), load(data), nobody, passphrase_file=secret) as unlocked,
+        closing(unlocked.open_audit_log()) as log,
+    ):
+
+        def append(entries: Sequence[Entry]) -> "Future[None]":
+            assert go.wait(10)
+            appended.append(len(entries))
+            return unlocked.append_soon(entries)
+
+        base = unlocked.foundation(DirectLog(log, "test"), "test")
+        house = House(dataclasses.replace(base, append_keys=append))
+        closer = threading.Thread(target=house.close)
+        closer.start()
+        closer.join(0.2)
+        assert closer.is_alive()
+        go.set()
+        closer.join(10)
+        assert appended == [256]
 
 
 DEMO = Config(profile="demo", keys=KeysConfig(provider="file"))

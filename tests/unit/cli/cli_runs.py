@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from app_data import PASSPHRASE, founded
+from structlog.testing import capture_logs
 
 from radkeep.cli.main import run
 from radkeep.crypto import otp
@@ -47,7 +48,8 @@ class Commands:
     def __call__(self, *arguments: str | Path) -> Ran:
         """Run one command and return what it did; it may not show a trace."""
         self.capsys.readouterr()
-        code = run(list(map(str, arguments)))
+        with capture_logs():  # a process of its own sends them to stderr
+            code = run(list(map(str, arguments)))
         out, err = self.capsys.readouterr()
         assert "Traceback" not in err
         return Ran(code, out, err)

@@ -84,7 +84,7 @@ def test_the_passphrase_is_replaced(tmp_path: Path, secret: Callable[[str], str]
         assert event.detail["opened-by"] == by
         assert NEW not in str(event)
         assert recovery not in str(event)
-    assert verify_audit(Layout(data)).sound
+    assert verify_audit(Layout(data), None).sound
 
 
 def test_a_wrong_secret_changes_nothing(tmp_path: Path, secret: Callable[[str], str]) -> None:
