@@ -26,6 +26,7 @@ from radkeep.dicom.part10 import file_meta
 from radkeep.domain.actor import Actor
 from radkeep.identity import actors
 from radkeep.identity.accounts import Accounts
+from radkeep.identity.certificates import Certificates
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
@@ -45,8 +46,10 @@ from radkeep.ingest.store import Store
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
 from radkeep.testing.audit import MemoryAuditLog
+from radkeep.testing.authority import MemoryAuthority, NoServerCertificates
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 from radkeep.testing.records import FixedKeys
+from radkeep.web.api.certificates import revocation_routes
 from radkeep.web.api.routes import ApiParts, api_routes
 from radkeep.web.application import application, health_routes
 from radkeep.web.dicomweb.routes import dicomweb_routes
@@ -154,12 +157,21 @@ class House:
             tokens=self.tokens,
             devices=Devices(
                 devices=registry.devices,
+                certificates=registry.certificates,
                 zones=registry.zones,
                 knocks=knocks,
                 deeds=deeds,
                 clock=self.clock,
                 ae_title="RADKEEP",
             ),
+            certificates=Certificates(
+                certificates=registry.certificates,
+                devices=registry.devices,
+                authority=MemoryAuthority(self.clock),
+                deeds=deeds,
+                clock=self.clock,
+            ),
+            server_certificates=NoServerCertificates(),
             knocks=knocks,
             zones=Zones(zones=registry.zones, deeds=deeds, clock=self.clock),
             demo=Demo(registry=registry, sessions=self.sessions, deeds=deeds, clock=self.clock),
@@ -181,6 +193,7 @@ class House:
         return [
             *dicomweb_routes(surface, store=self.store, search=self.search, fetch=self.fetch),
             *api_routes(self.kit, self.parts),
+            *revocation_routes(surface, certificates=self.parts.certificates),
             *health_routes(surface, lambda: True),
         ]
 

@@ -29,6 +29,7 @@ PUBLIC = {
     "/api/v1/enrolment": {"POST"},
     "/healthz": {"GET", "HEAD"},
     "/readyz": {"GET", "HEAD"},
+    "/pki/ca.crl": {"GET", "HEAD"},
 }
 
 

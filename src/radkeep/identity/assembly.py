@@ -10,6 +10,7 @@ from typing import Final
 from radkeep.audit.ports import AuditLog
 from radkeep.domain.clock import Clock
 from radkeep.identity.accounts import Accounts
+from radkeep.identity.certificates import Authority, Certificates
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
@@ -45,6 +46,7 @@ class Identity:
     zones: Zones
     knocks: Knocks
     devices: Devices
+    certificates: Certificates
     founding: Founding
     demo: Demo
 
@@ -56,8 +58,12 @@ def assemble(
     clock: Clock,
     ae_title: str = AE_TITLE,
     passwords: Passwords | None = None,
+    authority: Authority | None = None,
 ) -> Identity:
-    """Return the use cases over ``registry``; one call for each process."""
+    """Return the use cases over ``registry``; one call for each process.
+
+    Without ``authority`` no certificate can be issued: doors that have no use for it get none.
+    """
     policy, throttle = Policy(), Throttle()
     passwords = passwords or Argon2Passwords()
     deeds = Deeds(policy=policy, audit=audit, clock=clock)
@@ -101,11 +107,19 @@ def assemble(
         knocks=knocks,
         devices=Devices(
             devices=registry.devices,
+            certificates=registry.certificates,
             zones=registry.zones,
             knocks=knocks,
             deeds=deeds,
             clock=clock,
             ae_title=ae_title,
+        ),
+        certificates=Certificates(
+            certificates=registry.certificates,
+            devices=registry.devices,
+            authority=authority,
+            deeds=deeds,
+            clock=clock,
         ),
         founding=Founding(
             settings=registry.settings,

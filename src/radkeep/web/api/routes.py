@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from radkeep.identity.accounts import Accounts
+from radkeep.identity.certificates import Certificates
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
 from radkeep.identity.enrolment import Enrolment
@@ -16,9 +17,10 @@ from radkeep.identity.recovery import Recovery
 from radkeep.identity.sessions import Sessions
 from radkeep.identity.tokens import Tokens
 from radkeep.identity.zones import Zones
+from radkeep.web.api.certificates import device_certificate_routes, server_certificate_routes
 from radkeep.web.api.demo import demo_routes
 from radkeep.web.api.network import device_routes, zone_routes
-from radkeep.web.api.ports import StatusReport, Trail
+from radkeep.web.api.ports import ServerCertificates, StatusReport, Trail
 from radkeep.web.api.server import audit_routes, organization_routes, status_routes
 from radkeep.web.api.session import session_routes
 from radkeep.web.api.tokens import token_routes
@@ -42,6 +44,8 @@ class ApiParts:
     organizations: Organizations
     tokens: Tokens
     devices: Devices
+    certificates: Certificates
+    server_certificates: ServerCertificates
     knocks: Knocks
     zones: Zones
     demo: Demo
@@ -67,6 +71,10 @@ def api_routes(kit: Kit, parts: ApiParts) -> Sequence[GuardedRoute]:
     )
     return (
         *session_routes(surface, f"{ROOT}/session", login=parts.login, sessions=parts.sessions),
+        *device_certificate_routes(surface, f"{ROOT}/devices", certificates=parts.certificates),
+        *server_certificate_routes(
+            surface, f"{ROOT}/certificates", certificates=parts.server_certificates
+        ),
         *device_routes(surface, f"{ROOT}/devices", devices=parts.devices, knocks=parts.knocks),
         *zone_routes(surface, f"{ROOT}/zones", zones=parts.zones),
         *token_routes(surface, f"{ROOT}/tokens", tokens=parts.tokens),
