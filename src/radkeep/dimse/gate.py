@@ -102,7 +102,7 @@ class Gate:
 
     def unshaken(self, channel: Channel, fault: Fault) -> None:
         """Keep the record of a TLS handshake that failed."""
-        self.violated(channel, Violation.NO_TLS, fault)
+        self.violated(channel, Violation.NO_TLS, fault.value)
 
     def asked(self, channel: Channel, request: AssociateRequest) -> None:
         """Pass on an association request."""
