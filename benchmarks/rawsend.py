@@ -121,7 +121,7 @@ def message(context: int, message_id: int, instance: Instance, max_pdu: int) -> 
 class Association:
     """An association as requestor, one context for each class and transfer syntax."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a keyword for each thing that a peer chooses
         self,
         address: tuple[str, int],
         contexts: Sequence[tuple[str, str]],
@@ -132,17 +132,19 @@ class Association:
         max_pdu: int = 1 << 20,
         timeout: float = 60.0,
         tls: ssl.SSLContext | None = None,
+        source: str = "",
     ) -> None:
         """Connect and negotiate ``contexts``: pairs of abstract and transfer syntax.
 
         ``tls`` is the context of a device with its certificate; without it, all is plain.
+        ``source`` is the own address to call from.
 
         Raises:
             AssociationError: rejected (with the three numbers) or aborted.
         """
         if len(contexts) > _CONTEXTS:
             raise ValueError("too many presentation contexts for one association")
-        self.socket = socket.create_connection(address, timeout)
+        self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if tls is not None:
