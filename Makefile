@@ -76,8 +76,9 @@ test: setup lint types contracts pytest ## all checks, at most 15 minutes
 test-all: test torture ## also what takes longer
 
 .PHONY: torture
-torture: setup ## 100 kill -9 under load, each followed by a full verification
+torture: setup ## 100,000 aborts; 100 kill -9 under load, each followed by a full verification
 	$(call step,torture)
+	@$(BIN)/python tests/torture/abort_storm.py --aborts 100000
 	@$(BIN)/python tests/torture/kill_under_load.py --rounds 100
 
 .PHONY: fuzz
