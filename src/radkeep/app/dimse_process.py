@@ -25,6 +25,7 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
         admission=house.people.devices,
         store=house.store,
         supports=is_storage,
+        finder=house.search,
         witness=AuditWitness(house.audit, house.clock),
     )
     async with dimse:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.actor import Actor
+from radkeep.retrieval.ports import Page
 
 PERMANENT: Final = 1  # result of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)
 TRANSIENT: Final = 2
@@ -91,6 +93,22 @@ class Store(Protocol[TransferT]):
         sop_instance: str = "",
     ) -> Reception:
         """Begin one instance; the data set must carry the UIDs that are named here.
+
+        Raises:
+            RadkeepError: refused, and the refusal recorded.
+        """
+        ...
+
+
+class Finder(Protocol):
+    """The way to ask. Thread-safe."""
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``run`` can match this key at ``level``."""
+        ...
+
+    def run(self, actor: Actor, level: Level, query: Query, *, protocol: str) -> Page:
+        """Return what matches.
 
         Raises:
             RadkeepError: refused, and the refusal recorded.

@@ -16,11 +16,16 @@ import structlog
 
 from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from radkeep.dimse.channel import Channel
+from radkeep.dimse.courier import Finished, Outgoing
 from radkeep.dimse.desk import Desk
+from radkeep.dimse.find_scp import FindScp
 from radkeep.dimse.gate import Gate
-from radkeep.dimse.ports import Admission, Incident, Store, Witness
+from radkeep.dimse.models import MODELS, SYNTAXES, agree
+from radkeep.dimse.operations import Service
+from radkeep.dimse.ports import Admission, Finder, Incident, Store, Witness
 from radkeep.dimse.settings import DimseSettings
 from radkeep.dimse.store_scp import Note
+from radkeep.dimse.wire.commands import CommandField
 from radkeep.dimse.wire.negotiation import VERIFICATION, Offer
 from radkeep.dimse.worker import Outbox, Worker
 
@@ -41,18 +46,24 @@ class DimseServer:
         admission: Admission,
         store: Store[Any],
         supports: Callable[[str], bool],
+        finder: Finder | None = None,
         settings: DimseSettings | None = None,
         witness: Witness | None = None,
     ) -> None:
         """Set up a server that listens nowhere yet.
 
-        ``supports`` tells which storage SOP classes are taken; ``witness`` gets violations of the
-        protocol.
+        ``supports`` tells which storage SOP classes are taken; ``finder`` answers queries, which
+        are not offered without it; ``witness`` gets violations of the protocol.
         """
         self._settings = settings or DimseSettings()
+        self._services: dict[int, Service] = {}
+        if finder is not None:
+            self._services[CommandField.C_FIND] = FindScp(finder, cap=self._settings.found)
         self._admission, self._store, self._witness = admission, store, witness
         self._offer = Offer(
-            supports=lambda uid: uid == VERIFICATION or supports(uid),
+            supports=lambda uid: uid == VERIFICATION or self._serves(uid) or supports(uid),
+            readable=lambda uid: SYNTAXES if uid in MODELS else None,
+            extends=agree,
             max_length=self._settings.max_length,
             window=self._settings.window,
             implementation_class=IMPLEMENTATION_CLASS_UID,
@@ -63,8 +74,11 @@ class DimseServer:
 
     async def __aenter__(self) -> Self:
         loop = self._loop = asyncio.get_running_loop()
-        self._outbox = Outbox[Note](loop)
+        self._outbox = Outbox[Note | Outgoing | Finished](loop)
         self._threads = ThreadPoolExecutor(_DOOR_THREADS, thread_name_prefix="dimse-door")
+        self._operators = ThreadPoolExecutor(
+            self._settings.associations, thread_name_prefix="dimse-operation"
+        )
         self._gate = Gate(
             self._settings,
             loop,
@@ -78,8 +92,10 @@ class DimseServer:
             admission=self._admission,
             store=self._store,
             offer=self._offer,
+            services=self._services,
             workers=self._workers,
             threads=self._threads,
+            operators=self._operators,
             outbox=self._outbox,
         )
         self._ticker = loop.create_task(self._tick())
@@ -118,9 +134,13 @@ class DimseServer:
         for worker in self._workers:
             if not await self._loop.run_in_executor(None, worker.stop, self._settings.grace):
                 _log.error("dimse.worker.stuck")
+        await self._loop.run_in_executor(None, self._operators.shutdown)
         self._outbox.close()
         await self._loop.run_in_executor(None, self._threads.shutdown)
         _log.info("dimse.closed")
+
+    def _serves(self, sop_class: str) -> bool:
+        return sop_class in MODELS and MODELS[sop_class][0] in self._services
 
     async def _drain(self) -> None:
         deadline = self._loop.time() + self._settings.grace

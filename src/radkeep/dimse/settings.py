@@ -34,6 +34,8 @@ class DimseSettings:
     queued_per_association: int = 1_048_576  # bytes received and not yet taken by ingest
     queued: int = 33_554_432  # of all associations; beyond it each may queue one segment
     outstanding: int = 64  # unanswered C-STOREs of one association, whatever was negotiated
+    found: int = 10_000  # matches of one C-FIND; then it ends with A700
+    in_flight: int = 2_097_152  # bytes of one operation on their way to the peer
     workers: int = 2  # ingest threads; hashing and sealing run without the interpreter's lock
 
     first_byte: float = 30.0  # from connect; DCMTK and pynetdicom wait 30 s for the request

@@ -39,6 +39,7 @@ class FakeAdmission:
         """Admit ``titles``, or every title if there are none."""
         self.titles, self.called = titles, called
         self.refused: list[tuple[str, str, str]] = []  # calling, called, address
+        self.permissions: frozenset[str] = frozenset()  # of whom it admits
         self.error: RadkeepError | None = None  # raised instead of a decision
 
     def admit(self, calling: str, called: str, address: str) -> Actor:
@@ -52,7 +53,7 @@ class FakeAdmission:
         if called != self.called or (self.titles and calling not in self.titles):
             self.refused.append((calling, called, address))
             raise ForbiddenError("not admitted")
-        return device(calling)
+        return device(calling, permissions=self.permissions)
 
 
 @dataclass

@@ -189,16 +189,25 @@ def _identifier(field: int) -> int:
     return Element.MESSAGE_ID_RESPONDED_TO if refers else Element.MESSAGE_ID
 
 
-def response(request: Command, status: int, *, comment: str = "") -> Command:
-    """Return the answer without a data set to ``request`` (PS3.7 Sections 9.3.1.2, 9.3.5.2).
+def response(
+    request: Command,
+    status: int,
+    *,
+    comment: str = "",
+    data_set: bool = False,
+    counts: Mapping[int, int] | None = None,
+) -> Command:
+    """Return the answer to ``request`` (PS3.7 Section 9.3).
 
-    ``comment`` goes into Error Comment: at most 64 characters, safe for a peer.
+    ``comment`` goes into Error Comment: at most 64 characters, safe for a peer. ``counts`` are
+    numbers of sub-operations by element, ``data_set`` tells whether one follows.
     """
     numbers = {
         Element.COMMAND_FIELD: request.field | RESPONSE_BIT,
         Element.MESSAGE_ID_RESPONDED_TO: request.message_id,
-        Element.DATA_SET_TYPE: NO_DATA_SET,
+        Element.DATA_SET_TYPE: DATA_SET if data_set else NO_DATA_SET,
         Element.STATUS: status,
+        **(counts or {}),
     }
     texts = {
         number: request.texts[number]
