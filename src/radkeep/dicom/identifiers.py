@@ -58,9 +58,9 @@ def keys(data: bytes, transfer_syntax: str) -> dict[Path, str | None]:
 
 def _text(event: Event, data: bytes, used: Charset, *, big: bool) -> str | None:
     raw = data[event.start : event.start + event.length]
-    if not raw.strip(b" \0"):
-        return ""
     vr = vr_of(event.tag) if event.vr == "UN" else event.vr
+    if not raw or (vr not in NUMBERS and not raw.strip(b" \0")):
+        return ""
     if event.what is What.FRAGMENTS or vr in BINARY or vr in ("AT", "SQ"):
         return None
     if vr in NUMBERS:

@@ -72,7 +72,7 @@ class Identifier:
     def read(cls, data: bytes, *, syntax: str, sop_class: str, relational: bool) -> Self:
         """Return what ``data`` asks of the model of ``sop_class``.
 
-        ``relational`` allows to leave out the unique keys of higher levels (PS3.4 C.4.1.2.2).
+        ``relational`` frees the unique keys of higher levels (PS3.4 Section C.4.1.2.2).
 
         Raises:
             UndecodableError: ``data`` is no data set.
@@ -85,9 +85,9 @@ class Identifier:
         if level is None or level not in model:
             raise IdentifierError("no Query/Retrieve Level of this information model")
         levels = model[: model.index(level) + 1]
-        for upper in levels[:-1]:
+        for upper in () if relational else levels[:-1]:
             value = (found.get((UNIQUE[upper],)) or "").strip()
-            if not value and not relational:
+            if not value:
                 raise IdentifierError(f"the unique key of level {LEVEL_NAMES[upper]} is missing")
             if any(mark in value for mark in "*?\\"):
                 raise IdentifierError(
