@@ -18,9 +18,12 @@ from radkeep.dimse.settings import DimseSettings
 from radkeep.domain.clock import SystemClock
 from radkeep.identity.permissions import EVERYTHING
 from radkeep.identity.policy import Policy
+from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
+from radkeep.retrieval.selection import Selection
 from radkeep.testing.audit import MemoryAuditLog
 from radkeep.testing.dimse import Door, FakeAdmission, FakeStore, FakeWitness, LoopThread
+from radkeep.testing.shelf import Shelf
 
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 
@@ -128,3 +131,17 @@ def audit() -> MemoryAuditLog:
 def finder(catalog: Catalog, audit: MemoryAuditLog) -> Search:
     """Return the real search over ``catalog``."""
     return Search(catalog=catalog, policy=Policy(), audit=audit, clock=SystemClock())
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """Return an empty archive in memory."""
+    return Shelf()
+
+
+@pytest.fixture
+def selector(catalog: Catalog, shelf: Shelf, audit: MemoryAuditLog) -> Selection:
+    """Return the real selection over ``catalog`` and ``shelf``."""
+    policy, clock = Policy(), SystemClock()
+    fetch = Fetch(catalog=catalog, records=shelf, policy=policy, audit=audit, clock=clock)
+    return Selection(catalog=catalog, fetch=fetch, policy=policy, audit=audit, clock=clock)

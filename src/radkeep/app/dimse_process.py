@@ -26,6 +26,8 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
         store=house.store,
         supports=is_storage,
         finder=house.search,
+        selector=house.selection,
+        destinations=house.people.devices,
         witness=AuditWitness(house.audit, house.clock),
     )
     async with dimse:

@@ -29,6 +29,7 @@ from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
+from radkeep.retrieval.selection import Selection
 
 FLUSH_SECONDS: Final = 1.0  # from an acknowledged instance to its Transferred entry
 
@@ -98,6 +99,13 @@ class House:
         self.fetch: Final = Fetch(
             catalog=self.catalog,
             records=self.records,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.selection: Final = Selection(
+            catalog=self.catalog,
+            fetch=self.fetch,
             policy=policy,
             audit=base.audit,
             clock=self.clock,

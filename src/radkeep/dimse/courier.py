@@ -59,6 +59,7 @@ class Finished:
     """The operation has said its last word."""
 
     courier: "Courier"
+    broken: bool = False  # in the middle of a message: only an abort is left to say
 
 
 @dataclass(slots=True)
@@ -80,6 +81,7 @@ class Courier:
         self._post, self._limit = post, in_flight
         self._changed = threading.Condition()
         self._flying = 0
+        self._mid_message = False
         self._gone = False
         self._statuses: deque[tuple[int, int]] = deque()  # message id, status
         self._mail = _Mail()
@@ -143,6 +145,7 @@ class Courier:
             if self._gone:
                 raise GoneError("the association has ended")
             self._flying += mail.length
+        self._mid_message = not whole
         if mail.buffers:
             self._post(Outgoing(self, mail.buffers, mail.length, whole))
 
@@ -158,9 +161,27 @@ class Courier:
                 raise GoneError("the association has ended")
             return self._statuses.popleft()
 
+    def close(self) -> None:
+        """Send what has gathered, unless a message was left in its middle.
+
+        Raises:
+            GoneError: the association has ended.
+        """
+        if not self._mid_message:
+            self.flush()
+
+    def fail(self, status: int, comment: str) -> None:
+        """Say why there is nothing more to say, unless that would break into a message.
+
+        Raises:
+            GoneError: the association has ended.
+        """
+        if not self._mid_message:
+            self.respond(status, comment=comment)
+
     def finish(self) -> None:
         """Say the last word."""
-        self._post(Finished(self))
+        self._post(Finished(self, self._mid_message))
 
     def _add(self, parts: Iterable[bytes]) -> None:
         for part in parts:

@@ -144,6 +144,7 @@ class Desk:
             threads=self._operators,
             post=partial(self._outbox.post, channel),
             write=channel.write_all,
+            abort=channel.abort,
             in_flight=gate.settings.in_flight,
         )
         association = Association(

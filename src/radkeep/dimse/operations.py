@@ -69,17 +69,18 @@ class Operations:
         threads: ThreadPoolExecutor,
         post: Callable[[Outgoing | Finished], None],
         write: Callable[[Sequence[Buffer]], bool],
+        abort: Callable[[], None],
         in_flight: int,
     ) -> None:
         """Run ``services``, by command field, in ``threads``.
 
         ``post`` brings notes from a thread to the loop; ``write`` sends bytes and tells whether
-        the transport takes more.
+        the transport takes more; ``abort`` ends an association whose stream is broken.
         """
         self.mid_message = False  # nobody else may write before the message has ended
         self._services, self._terms, self._connection = services, terms, connection
         self._threads, self._post, self._write = threads, post, write
-        self._in_flight = in_flight
+        self._abort, self._in_flight = abort, in_flight
         self._begun: CommandReceived | None = None
         self._identifier = bytearray()
         self._queue: deque[Courier] = deque()  # the first one runs
@@ -140,7 +141,9 @@ class Operations:
     def take(self, note: Outgoing | Finished) -> None:
         """Write what a thread says, or let the next request run."""
         if isinstance(note, Finished):
-            if self._queue and self._queue[0] is note.courier:
+            if note.broken and not note.courier.gone:
+                self._abort()
+            elif self._queue and self._queue[0] is note.courier:
                 self._queue.popleft()
                 if self._queue:
                     self._start(self._queue[0])
@@ -200,11 +203,11 @@ def _run(service: Service, courier: Courier) -> None:
         except RadkeepError as error:
             status = _BY_CODE.get(error.code) or store_status(error)
             _log.info("dimse.operation.refused", code=error.code, status=f"{status:04X}")
-            courier.respond(status, comment=str(error))
+            courier.fail(status, str(error))
         except Exception:  # noqa: BLE001 - logged; the peer must hear something
             _log.exception("dimse.operation.failed")
-            courier.respond(PROCESSING_FAILURE, comment="internal error")
-        courier.flush()
+            courier.fail(PROCESSING_FAILURE, "internal error")
+        courier.close()
     except GoneError:
         pass  # nobody is left to answer to
     finally:

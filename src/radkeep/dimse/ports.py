@@ -4,6 +4,7 @@
 Invariant: all of these are called from worker threads, never from the event loop.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +12,10 @@ from typing import Any, Final, Protocol, TypeVar
 
 from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.actor import Actor
+from radkeep.identity.permissions import Permission
 from radkeep.retrieval.ports import Page
+from radkeep.retrieval.retrieved import Retrieved
+from radkeep.retrieval.selection import Wanted
 
 PERMANENT: Final = 1  # result of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)
 TRANSIENT: Final = 2
@@ -112,6 +116,59 @@ class Finder(Protocol):
 
         Raises:
             RadkeepError: refused, and the refusal recorded.
+        """
+        ...
+
+
+class Selector(Protocol):
+    """The way to objects. Thread-safe."""
+
+    def choose(
+        self, actor: Actor, wanted: Wanted, *, permission: Permission, purpose: str
+    ) -> Sequence[Retrieved]:
+        """Return what is to leave, after it was audited.
+
+        Raises:
+            RadkeepError: refused, and the refusal recorded.
+        """
+        ...
+
+
+class Destination(Protocol):
+    """Where a registered device listens."""
+
+    @property
+    def ae_title(self) -> str:
+        """Return its AE title."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """Return its host name or address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Return its port."""
+        ...
+
+
+class Destinations(Protocol):
+    """Whom we may send to. Thread-safe."""
+
+    def destination(self, organization: str, ae_title: str) -> Destination:
+        """Return a registered destination.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        ...
+
+    def check_plaintext(self, organization: str, address: str) -> None:
+        """Return only if ``address`` may hear us without TLS.
+
+        Raises:
+            ForbiddenError: otherwise.
         """
         ...
 

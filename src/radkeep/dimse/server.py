@@ -20,9 +20,19 @@ from radkeep.dimse.courier import Finished, Outgoing
 from radkeep.dimse.desk import Desk
 from radkeep.dimse.find_scp import FindScp
 from radkeep.dimse.gate import Gate
+from radkeep.dimse.get_scp import GetScp
 from radkeep.dimse.models import MODELS, SYNTAXES, agree
+from radkeep.dimse.move_scp import MoveScp
 from radkeep.dimse.operations import Service
-from radkeep.dimse.ports import Admission, Finder, Incident, Store, Witness
+from radkeep.dimse.ports import (
+    Admission,
+    Destinations,
+    Finder,
+    Incident,
+    Selector,
+    Store,
+    Witness,
+)
 from radkeep.dimse.settings import DimseSettings
 from radkeep.dimse.store_scp import Note
 from radkeep.dimse.wire.commands import CommandField
@@ -47,20 +57,28 @@ class DimseServer:
         store: Store[Any],
         supports: Callable[[str], bool],
         finder: Finder | None = None,
+        selector: Selector | None = None,
+        destinations: Destinations | None = None,
         settings: DimseSettings | None = None,
         witness: Witness | None = None,
     ) -> None:
         """Set up a server that listens nowhere yet.
 
         ``supports`` tells which storage SOP classes are taken; ``finder`` answers queries, which
-        are not offered without it; ``witness`` gets violations of the protocol.
+        are not offered without it; likewise ``selector`` retrievals, to ``destinations`` if there
+        are any; ``witness`` gets violations of the protocol.
         """
         self._settings = settings or DimseSettings()
         self._services: dict[int, Service] = {}
         if finder is not None:
             self._services[CommandField.C_FIND] = FindScp(finder, cap=self._settings.found)
         self._admission, self._store, self._witness = admission, store, witness
+        if selector is not None:
+            self._services[CommandField.C_GET] = GetScp(selector)
+            if destinations is not None:
+                self._services[CommandField.C_MOVE] = MoveScp(selector, destinations)
         self._offer = Offer(
+            supports_as_scu=lambda uid: selector is not None and supports(uid),
             supports=lambda uid: uid == VERIFICATION or self._serves(uid) or supports(uid),
             readable=lambda uid: SYNTAXES if uid in MODELS else None,
             extends=agree,
