@@ -52,6 +52,7 @@ class Outgoing:
     buffers: Sequence[Buffer]
     length: int
     whole: bool  # they end with the end of a message
+    after: int = 0  # responses of the peer that must have come before
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class _Mail:
 
     buffers: list[Buffer] = field(default_factory=list)
     length: int = 0
+    after: int = 0
 
 
 class Courier:
@@ -115,8 +117,12 @@ class Courier:
         if self._mail.length >= _BATCH:
             self.flush()
 
-    def command(self, context_id: int, command: Command) -> None:
-        """Gather ``command`` for the next ``flush``."""
+    def command(self, context_id: int, command: Command, *, after: int = 0) -> None:
+        """Gather ``command`` for the next ``flush``; it waits for ``after`` responses in all.
+
+        So a thread can have its next request ready before the last one is answered.
+        """
+        self._mail.after = after
         encoded = command.encode()
         self._add(
             pdu.fragments(context_id, encoded, is_command=True, max_length=self.request.max_length)
@@ -147,7 +153,7 @@ class Courier:
             self._flying += mail.length
         self._mid_message = not whole
         if mail.buffers:
-            self._post(Outgoing(self, mail.buffers, mail.length, whole))
+            self._post(Outgoing(self, mail.buffers, mail.length, whole, mail.after))
 
     def answered(self) -> tuple[int, int]:
         """Wait for the peer's next response; return message id and status.

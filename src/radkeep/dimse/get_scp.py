@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """C-GET (PS3.4 Section C.4.3): what is asked for comes back over the same association.
 
-Invariant: one sub-operation at a time is under way, as the peer's window allows; the next one is
-read from the archive meanwhile.
+Invariant: one sub-operation at a time is under way, as the peer's window allows; the next ones wait
+ready on the event loop meanwhile.
 """
+
+from collections import deque
+from typing import Final
 
 from radkeep.dimse.courier import Courier
 from radkeep.dimse.ports import Selector
@@ -11,6 +14,8 @@ from radkeep.dimse.scu.requestor import request as store_request
 from radkeep.dimse.suboperations import PENDING, Parcel, Routes, Tally, wanted
 from radkeep.dimse.wire.commands import CommandField
 from radkeep.identity.permissions import Permission
+
+_AHEAD: Final = 2  # instances that wait behind the one under way
 
 
 class GetScp:
@@ -35,18 +40,23 @@ class GetScp:
             if context.abstract_syntax in request.scp_classes
         )
         tally = Tally(len(found))
-        following: Parcel | None = None
-        for number, instance in enumerate(found):
+        under_way: deque[str] = deque()
+        sent = 0
+        for instance in found:
             if courier.cancelled:
                 break
             name = str(instance.stored.sop_instance)
-            parcel = following if number else routes.parcel(instance)
-            if parcel is not None:
-                _send(courier, number, parcel)
-            following = routes.parcel(found[number + 1]) if number + 1 < len(found) else None
-            tally.count(name, None if parcel is None else courier.answered()[1])
-            if tally.remaining:
-                courier.respond(PENDING, counts=tally.numbers(remaining=True))
+            parcel = routes.parcel(instance)
+            if parcel is None:
+                _count(courier, tally, name, None)
+                continue
+            _send(courier, sent, parcel)
+            sent += 1
+            under_way.append(name)
+            if len(under_way) > _AHEAD:
+                _count(courier, tally, under_way.popleft(), courier.answered()[1])
+        for name in under_way:
+            _count(courier, tally, name, courier.answered()[1])
         status = tally.status(cancelled=courier.cancelled)
         courier.respond(
             status,
@@ -59,6 +69,12 @@ def _send(courier: Courier, number: int, parcel: Parcel) -> None:
     command = store_request(
         number % 0xFFFF + 1, CommandField.C_STORE, parcel.sop_class, parcel.sop_instance
     )
-    courier.command(parcel.context.id, command)
+    courier.command(parcel.context.id, command, after=number)
     for piece, last in parcel.pieces:
         courier.data(parcel.context.id, piece, last=last)
+
+
+def _count(courier: Courier, tally: Tally, name: str, status: int | None) -> None:
+    tally.count(name, status)
+    if tally.remaining:
+        courier.respond(PENDING, counts=tally.numbers(remaining=True))

@@ -84,6 +84,8 @@ class Operations:
         self._begun: CommandReceived | None = None
         self._identifier = bytearray()
         self._queue: deque[Courier] = deque()  # the first one runs
+        self._held: deque[Outgoing | Finished] = deque()  # they wait for responses of the peer
+        self._responses = 0  # to the operation that runs
         self._unsent: list[tuple[Courier, int]] = []  # written while the transport was full
 
     def __len__(self) -> int:
@@ -136,19 +138,28 @@ class Operations:
         self._queue[0].respond_to(
             command.message_id, PROCESSING_FAILURE if status is None else status
         )
+        self._responses += 1
+        while self._held and _due(self._held[0]) <= self._responses:
+            self._act(self._held.popleft())
         return True
 
     def take(self, note: Outgoing | Finished) -> None:
-        """Write what a thread says, or let the next request run."""
+        """Write what a thread says, or let the next request run; in the order of the notes."""
+        if note.courier.gone:
+            return
+        if self._held or _due(note) > self._responses:
+            self._held.append(note)
+        else:
+            self._act(note)
+
+    def _act(self, note: Outgoing | Finished) -> None:
         if isinstance(note, Finished):
-            if note.broken and not note.courier.gone:
+            if note.broken:
                 self._abort()
             elif self._queue and self._queue[0] is note.courier:
                 self._queue.popleft()
                 if self._queue:
                     self._start(self._queue[0])
-            return
-        if note.courier.gone:
             return
         self._connection.sending()
         self.mid_message = not note.whole
@@ -170,6 +181,7 @@ class Operations:
             courier.end()
         self._queue.clear()
         self.mid_message = False
+        self._held.clear()
         self._unsent.clear()
 
     def _request(self, begun: CommandReceived) -> Request:
@@ -189,8 +201,13 @@ class Operations:
         )
 
     def _start(self, courier: Courier) -> None:
+        self._responses = 0
         service = self._services[courier.request.command.field]
         self._threads.submit(partial(_run, service, courier))
+
+
+def _due(note: Outgoing | Finished) -> int:
+    return note.after if isinstance(note, Outgoing) else 0
 
 
 def _run(service: Service, courier: Courier) -> None:
