@@ -21,7 +21,8 @@ from pydicom.dataset import Dataset
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.classes import is_storage
 from radkeep.dicom.scanner import Scanner
-from radkeep.dimse.scu.requestor import Proposal, Requestor
+from radkeep.dimse.scu.proposal import Proposal
+from radkeep.dimse.scu.requestor import Requestor
 from radkeep.dimse.server import DimseServer
 from radkeep.dimse.wire.commands import CommandField
 from radkeep.domain.clock import SystemClock

@@ -15,7 +15,8 @@ from pynetdicom.events import Event
 from radkeep.audit.events import EventId
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.encode import encode
-from radkeep.dimse.scu.requestor import PeerError, Proposal, Requestor
+from radkeep.dimse.scu.proposal import PeerError, Proposal
+from radkeep.dimse.scu.requestor import Requestor
 from radkeep.domain.errors import ForbiddenError
 from radkeep.identity.permissions import EVERYTHING, Permission
 from radkeep.retrieval.selection import Selection

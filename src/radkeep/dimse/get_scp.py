@@ -10,9 +10,9 @@ from typing import Final
 
 from radkeep.dimse.courier import Courier
 from radkeep.dimse.ports import Selector
-from radkeep.dimse.scu.requestor import request as store_request
 from radkeep.dimse.suboperations import PENDING, Parcel, Routes, Tally, wanted
 from radkeep.dimse.wire.commands import CommandField
+from radkeep.dimse.wire.commands import request as store_request
 from radkeep.identity.permissions import Permission
 
 _AHEAD: Final = 2  # instances that wait behind the one under way

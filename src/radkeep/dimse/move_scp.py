@@ -14,7 +14,8 @@ import structlog
 from radkeep.dicom.recode import SOURCES, TARGETS
 from radkeep.dimse.courier import Courier
 from radkeep.dimse.ports import Destination, Destinations, Selector
-from radkeep.dimse.scu.requestor import MAX_CONTEXTS, PeerError, Proposal, Requestor
+from radkeep.dimse.scu.proposal import PeerError, Proposal
+from radkeep.dimse.scu.requestor import MAX_CONTEXTS, Requestor
 from radkeep.dimse.suboperations import PENDING, Parcel, Routes, Tally, wanted
 from radkeep.dimse.wire.commands import CommandField, Element
 from radkeep.domain.errors import NotFoundError, RadkeepError

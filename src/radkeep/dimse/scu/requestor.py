@@ -8,15 +8,15 @@ deadline or when ``stop`` says so; whatever goes wrong is a ``PeerError``.
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from time import monotonic
 from types import TracebackType
-from typing import ClassVar, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from radkeep.dimse.scu.proposal import PeerError, Proposal
 from radkeep.dimse.wire import pdu
-from radkeep.dimse.wire.commands import DATA_SET, NO_DATA_SET, Command, CommandField, Element
+from radkeep.dimse.wire.commands import Command, CommandField, request
 from radkeep.dimse.wire.connection import (
     DEFAULT_MAX_LENGTH,
     AssociateAnswered,
@@ -30,13 +30,11 @@ from radkeep.dimse.wire.errors import LocalProtocolError, RemoteProtocolError
 from radkeep.dimse.wire.items import (
     ContextOutcome,
     ProposedContext,
-    RoleSelection,
     UserInformation,
 )
 from radkeep.dimse.wire.negotiation import VERIFICATION, Context
 from radkeep.dimse.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest
 from radkeep.dimse.wire.state import Role, State
-from radkeep.domain.errors import Kind, RadkeepError
 
 MAX_CONTEXTS: Final = 128  # of one association: their identifiers are odd bytes
 _BUFFER: Final = DEFAULT_MAX_LENGTH + 4_096
@@ -45,30 +43,6 @@ _SLICE: Final = 0.5  # seconds between looks at ``stop``
 
 Buffer = bytes | memoryview
 _T = TypeVar("_T")
-
-
-class PeerError(RadkeepError):
-    """A peer cannot be reached, refuses, or does not keep to the protocol."""
-
-    kind: ClassVar[Kind] = Kind.UNAVAILABLE
-    code: ClassVar[str] = "peer-failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """Whom we call, as whom, and for what. Times are in seconds."""
-
-    host: str
-    port: int
-    called: str
-    calling: str
-    contexts: Sequence[tuple[str, Sequence[str]]]  # abstract syntax, transfer syntaxes
-    roles: tuple[RoleSelection, ...] = ()
-    extended: tuple[tuple[str, bytes], ...] = ()
-    admit: Callable[[str], None] = lambda _: None  # raises for an address we may not speak to
-    stop: Callable[[], bool] = lambda: False  # nobody waits for the result any more
-    connect: float = 10.0
-    answer: float = 60.0  # for each thing that the peer has to do or take
 
 
 class Requestor:
@@ -338,28 +312,3 @@ def _kept(event: Event) -> Event:
     if isinstance(event, DataReceived):
         return DataReceived(memoryview(bytes(event.data)), event.last)
     return event
-
-
-def request(
-    message_id: int,
-    field: CommandField,
-    sop_class: str,
-    sop_instance: str = "",
-    *,
-    originator: tuple[str, int] | None = None,
-) -> Command:
-    """Return a request (PS3.7 Sections 9.3.1.1 and 9.3.5.1); with an instance, data follow."""
-    numbers = {
-        Element.COMMAND_FIELD: int(field),
-        Element.MESSAGE_ID: message_id,
-        Element.DATA_SET_TYPE: DATA_SET if field != CommandField.C_ECHO else NO_DATA_SET,
-    }
-    texts = {Element.AFFECTED_SOP_CLASS: sop_class}
-    if field != CommandField.C_ECHO:
-        numbers[Element.PRIORITY] = 0  # medium
-    if sop_instance:
-        texts[Element.AFFECTED_SOP_INSTANCE] = sop_instance
-    if originator is not None:
-        texts[Element.MOVE_ORIGINATOR] = originator[0]
-        numbers[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator[1]
-    return Command(numbers, texts)

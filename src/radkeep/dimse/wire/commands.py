@@ -219,6 +219,31 @@ def response(
     return Command(numbers, texts)
 
 
+def request(
+    message_id: int,
+    field: CommandField,
+    sop_class: str,
+    sop_instance: str = "",
+    *,
+    originator: tuple[str, int] | None = None,
+) -> Command:
+    """Return a request (PS3.7 Sections 9.3.1.1 and 9.3.5.1); with an instance, data follow."""
+    numbers = {
+        Element.COMMAND_FIELD: int(field),
+        Element.MESSAGE_ID: message_id,
+        Element.DATA_SET_TYPE: DATA_SET if field != CommandField.C_ECHO else NO_DATA_SET,
+    }
+    texts = {Element.AFFECTED_SOP_CLASS: sop_class}
+    if field != CommandField.C_ECHO:
+        numbers[Element.PRIORITY] = 0  # medium
+    if sop_instance:
+        texts[Element.AFFECTED_SOP_INSTANCE] = sop_instance
+    if originator is not None:
+        texts[Element.MOVE_ORIGINATOR] = originator[0]
+        numbers[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator[1]
+    return Command(numbers, texts)
+
+
 def _pad(number: int, text: str) -> bytes:
     raw = text.encode("latin-1", "replace")
     return raw + (b"\0" if number in _UIDS else b" ") * (len(raw) % 2)
