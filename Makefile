@@ -84,7 +84,11 @@ torture: setup ## 100 kill -9 under load, each followed by a full verification
 bench: setup ## C-STORE beside Orthanc and DCMTK, interleaved; writes docs/benchmarks.md
 	$(call step,benchmarks)
 	@tools/system-packages orthanc
-	@$(BIN)/python benchmarks/ingest.py
+	@$(BIN)/python benchmarks/ingest.py --output docs/benchmarks.md
+
+.PHONY: docs
+docs: .venv/.ready ## write docs/reference.md from the code
+	@$(BIN)/python tools/make_reference.py
 
 .PHONY: lock
 lock: ## renew the hashed lists of packages (needs uv)

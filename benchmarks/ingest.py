@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """C-STORE into Radkeep, Orthanc and DCMTK's storescp, in turn on one machine, on its disk.
 
-    python benchmarks/ingest.py [--rounds 5] [--ct 600] [--small 1500] [--only ct]
+    python benchmarks/ingest.py [--rounds 5] [--ct 600] [--small 1500] [--only ct] [--alone]
                                 [--folder build/benchmarks] [--output docs/benchmarks.md]
 
-prints a line for each run, then the tables, and writes them to ``--output``; it ends with status
-1 when a figure is below its floor. Needs about 2 GB in ``--folder``, which it empties again.
+prints a line for each run, then the tables, and puts them at the end of ``--output``. It ends with
+status 1 when a figure is below its floor. Needs about 2 GB in ``--folder``, which is empty again
+afterwards.
 """
 
 import argparse

@@ -78,11 +78,20 @@ def bounds(runs: Sequence[Run]) -> list[Bound]:
 
 def table(runs: Sequence[Run]) -> str:
     """Return medians with the smallest and largest value of each figure."""
-    lines = [
-        "| instances | assoc. | server | instances/s | MB/s | p50 ms | p99 ms | CPU ms each "
-        "| peak PSS MB | rate / Orthanc | rate / DCMTK |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    columns = (
+        "instances",
+        "assoc.",
+        "server",
+        "instances/s",
+        "MB/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU ms each",
+        "peak PSS MB",
+        "rate / Orthanc",
+        "rate / DCMTK",
+    )
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for kind, associations in dict.fromkeys((run.kind, run.associations) for run in runs):
         for name in (OURS, ORTHANC, DCMTK):
             chosen = _of(runs, kind, associations, name)
@@ -127,18 +136,17 @@ def machine(folder: Path) -> str:
     model = _first("/proc/cpuinfo", "model name") or platform.processor()
     memory = int((_first("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1e6
     mount = _output("findmnt", "-no", "FSTYPE,OPTIONS", "-T", str(folder)) or "unknown"
-    versions = [
-        f"Orthanc {_output('dpkg-query', '-Wf', '${Version}', 'orthanc')}",
-        f"DCMTK {_output('dpkg-query', '-Wf', '${Version}', 'dcmtk')}",
-    ]
+    orthanc = _output("dpkg-query", "-Wf", "${Version}", "orthanc")
+    dcmtk = _output("dpkg-query", "-Wf", "${Version}", "dcmtk")
+    now = datetime.now(UTC)  # noqa: TID251 - the date of the report
     return "\n".join(
-        [
-            f"- {os.cpu_count()} x {model}, {memory:.0f} GB, {_system()}, kernel {platform.release()}",
-            f"- disk: {mount}",
-            f"- Python {platform.python_version()}; {'; '.join(versions)} (Debian packages)",
-            f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; load average at the end "  # noqa: DTZ005, TID251 - the report's own date
-            f"{os.getloadavg()[0]:.1f}, senders included",
-        ]
+        (
+            f"- {now:%Y-%m-%d %H:%M} UTC; load average at the end {os.getloadavg()[0]:.1f}",
+            f"- {os.cpu_count()} x {model}, {memory:.0f} GB",
+            f"- {_system()}, kernel {platform.release()}",
+            f"- disk: {' '.join(mount.split())}",
+            f"- Python {platform.python_version()}; Debian's Orthanc {orthanc}, DCMTK {dcmtk}",
+        )
     )
 
 

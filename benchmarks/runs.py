@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from receivers import CALLING, Start
 from usage import Watch, cpu_seconds
@@ -86,7 +87,7 @@ def measure(name: str, start: Start, cell: Cell, data: Path, folder: Path, numbe
     )
 
 
-def _send(port: int, cell: Cell, data: Path) -> dict:
+def _send(port: int, cell: Cell, data: Path) -> dict[str, Any]:
     options = ["--associations", str(cell.associations), "--limit", str(cell.count)]
     finished = subprocess.run(
         [sys.executable, _SENDER, str(port), data / cell.kind, *options, "--calling", CALLING],
@@ -95,7 +96,7 @@ def _send(port: int, cell: Cell, data: Path) -> dict:
         timeout=_TIMEOUT,
         check=False,
     )
-    figures = json.loads(finished.stdout or '{"errors": ["the sender failed"]}')
+    figures: dict[str, Any] = json.loads(finished.stdout or '{"errors": ["the sender failed"]}')
     if "errors" in figures:
         raise RuntimeError(f"port {port}: {figures['errors']}")
     return figures

@@ -45,6 +45,7 @@ from radkeep.identity.roles import FOUNDER, ROLES
 from radkeep.web.api.routes import api_routes
 from radkeep.web.application import health_routes
 from radkeep.web.dicomweb.routes import dicomweb_routes
+from radkeep.web.kit.explanations import EXPLANATIONS
 from radkeep.web.kit.problems import problem
 from radkeep.web.kit.routes import GuardedRoute, Surface
 from radkeep.web.portal.routes import portal_routes
@@ -280,6 +281,7 @@ def _errors() -> str:
         rows.append(
             (
                 f"`{error.code}`",
+                EXPLANATIONS[error.code].title,
                 str(int(problem(raised).status)),
                 f"0x{store_status(raised):04X}",
                 str(exit_code(raised)),
@@ -290,11 +292,12 @@ def _errors() -> str:
         "## Errors",
         "",
         _paragraph(
-            "HTTP answers are `application/problem+json` (RFC 9457) whose `type` ends in the code.",
+            "HTTP answers are `application/problem+json` (RFC 9457). The `type` is",
+            "`/problems/CODE`, a page of the server that says what happened and what to do next.",
             "The C-STORE status is the STOW-RS Failure Reason, too.",
         ),
         "",
-        _table(("code", "HTTP", "C-STORE", "exit", "meaning"), rows),
+        _table(("code", "page", "HTTP", "C-STORE", "exit", "meaning"), rows),
     ]
     return "\n".join(lines)
 

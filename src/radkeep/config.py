@@ -27,9 +27,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     hostname: Hostname = "localhost"
     host: str = "127.0.0.1"
     web_port: Port = 8443
-    dimse_tls_port: Port = 2762
+    dimse_tls_port: Port = 2762  # not yet served
     dimse_port: Port | None = None  # plaintext DIMSE, for zones that allow it
-    admin_port: Port = 9443
+    admin_port: Port = 9443  # not yet served
     ae_title: Annotated[str, msgspec.Meta(pattern=r"\A(?! )[ -\[\]-~]{1,16}(?<! )\Z")] = "RADKEEP"
 
     def is_loopback(self) -> bool:
@@ -121,7 +121,7 @@ def check(config: Config) -> None:
 
 def render(config: Config) -> str:
     """Return ``config`` as the text of a new ``radkeep.toml``; unset values are left out."""
-    lines = ["# Settings of this machine. People, devices and zones are edited in the portal."]
+    lines = ["# This machine's settings. For people, devices, zones: radkeep user, device, zone."]
     tables: dict[str, object] = msgspec.to_builtins(config)
     lines += [f"{key} = {_value(value)}" for key, value in tables.items() if _is_scalar(value)]
     for name, table in tables.items():

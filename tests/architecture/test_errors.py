@@ -12,7 +12,8 @@ import radkeep
 from radkeep.cli.failures import EXIT, exit_code
 from radkeep.dicom.status import store_status
 from radkeep.domain.errors import Kind, RadkeepError
-from radkeep.web.kit.problems import problem
+from radkeep.web.kit.explanations import EXPLANATIONS
+from radkeep.web.kit.problems import problem, unexpected
 
 for module in pkgutil.walk_packages(radkeep.__path__, "radkeep."):
     if module.name != "radkeep.app.process":
@@ -43,6 +44,15 @@ def test_every_error_has_a_word_at_every_edge(error: type[RadkeepError]) -> None
 def test_codes_are_unique() -> None:
     codes = [error.code for error in ERRORS]
     assert len(codes) == len(set(codes))
+
+
+def test_every_code_is_explained_once_and_no_other() -> None:
+    codes = {error.code for error in ERRORS} | {unexpected(ValueError()).code}
+    assert set(EXPLANATIONS) == codes
+    for each in EXPLANATIONS.values():
+        assert each.title
+        assert each.what.endswith(".")
+        assert each.advice.endswith(".")
 
 
 def test_exit_codes_are_total() -> None:

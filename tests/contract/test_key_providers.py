@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every provider of the root key does, and what each does besides."""
 
+import errno
 import json
 import stat
 from abc import ABC, abstractmethod
@@ -106,10 +107,10 @@ class KeyProviderContract(ABC):
 
 
 class TestPassphrase(KeyProviderContract):
-    def make(self, directory: Path) -> KeyProvider:
+    def make(self, directory: Path) -> PassphraseProvider:
         return PassphraseProvider(directory, "correct horse", cost=CHEAP)
 
-    def make_wrong(self, directory: Path) -> KeyProvider:
+    def make_wrong(self, directory: Path) -> PassphraseProvider:
         return PassphraseProvider(directory, "correct house", cost=CHEAP)
 
     def test_the_stored_cost_is_used(self, tmp_path: Path) -> None:
@@ -117,6 +118,42 @@ class TestPassphrase(KeyProviderContract):
         assert PassphraseProvider(tmp_path, "correct horse").unlock() == root
         parameters = json.loads((tmp_path / "root.json").read_text())["parameters"]
         assert (parameters["time"], parameters["memory"], parameters["lanes"]) == CHEAP
+
+    def test_another_passphrase_takes_the_place_of_the_old(self, tmp_path: Path) -> None:
+        root = self.make(tmp_path).create()
+        recovery = add_recovery_key(tmp_path, root)
+        before = json.loads((tmp_path / "root.json").read_text())
+        self.make_wrong(tmp_path).rewrap(root)
+        assert self.make_wrong(tmp_path).unlock() == root
+        assert recover(tmp_path, recovery) == root
+        with pytest.raises(WrongPassphraseError):
+            self.make(tmp_path).unlock()
+        after = json.loads((tmp_path / "root.json").read_text())
+        assert after["parameters"]["salt"] != before["parameters"]["salt"]
+        assert stat.S_IMODE((tmp_path / "root.json").stat().st_mode) == 0o600
+
+    def test_a_change_that_cannot_be_written_leaves_the_old(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root = self.make(tmp_path).create()
+        before = (tmp_path / "root.json").read_bytes()
+
+        def full(_: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(ConfigError, match="No space"):
+            self.make_wrong(tmp_path).rewrap(root)
+        assert (tmp_path / "root.json").read_bytes() == before
+        monkeypatch.undo()
+        self.make_wrong(tmp_path).rewrap(root)  # what is left of the first attempt is no obstacle
+        assert self.make_wrong(tmp_path).unlock() == root
+
+    def test_nothing_is_put_under_a_passphrase_that_was_not(self, tmp_path: Path) -> None:
+        root = FileProvider(tmp_path).create()
+        with pytest.raises(ConfigError, match="'file'"):
+            self.make(tmp_path).rewrap(root)
+        assert FileProvider(tmp_path).unlock() == root
 
     def test_an_empty_passphrase_is_none(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError):

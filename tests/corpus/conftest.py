@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An installation per worker, and copies of it: each batch of real files gets an empty store."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,15 +15,9 @@ from corpus_house import House, founded
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Return an installation that opens by a credential, which takes no time to stretch."""
-    folder = tmp_path_factory.mktemp("corpus")
-    before = os.environ.get("CREDENTIALS_DIRECTORY")
-    os.environ["CREDENTIALS_DIRECTORY"] = str(folder)
-    yield founded(folder)
-    if before is None:
-        del os.environ["CREDENTIALS_DIRECTORY"]
-    else:
-        os.environ["CREDENTIALS_DIRECTORY"] = before
+    """Return an installation without a single instance."""
+    with founded(tmp_path_factory.mktemp("corpus")) as house:
+        yield house
 
 
 @pytest.fixture(scope="session")

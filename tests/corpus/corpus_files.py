@@ -127,7 +127,8 @@ def parsed(content: bytes) -> pydicom.Dataset:
     """Return a DICOM file as pydicom reads it."""
     found = pydicom.dcmread(io.BytesIO(content), force=True)
     if split(content)[0] == BIG_ENDIAN:
-        for tag in [tag for tag in found if found.get_item(tag).VR == "OW"]:
+        tags = list(found.keys())  # a data set yields elements, not keys
+        for tag in [tag for tag in tags if found.get_item(tag).VR == "OW"]:
             found[tag].value = _swapped(found[tag].value)  # pydicom leaves words as they were
     return found
 

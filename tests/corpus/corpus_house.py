@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real servers over copies of one empty installation, and how outsiders speak to them."""
 
+import http.client
 import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +23,9 @@ from radkeep.testing import server
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))  # for rawsend, which is in no package
 
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
 RAW, DCMTK = "RAWSEND", "DCMTK"
+AUDIT_LOG_USED = "110101"
 DICOM = "application/dicom"
 PARTS = f'multipart/related; type="{DICOM}"'
 DICOM_JSON = "application/dicom+json"
@@ -50,7 +54,8 @@ class House:
             try:
                 yield Store(copy, running, session)
             finally:
-                running.kill()
+                if running.process.poll() is None:
+                    running.kill()
         shutil.rmtree(data)
 
 
@@ -83,6 +88,22 @@ class Store:
         assert len(answer.content) == int(answer.headers["Content-Length"])
         return answer.content
 
+    def operator(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """Return what the control socket answers to the host's operator."""
+        connection = http.client.HTTPConnection("localhost", timeout=30)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self.installation.data / "run" / "control.sock"))
+        try:
+            connection.request("GET", path)
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+
+    def events(self) -> Sequence[dict[str, Any]]:
+        """Return the last 1,000 audit events, without the looks at them."""
+        found = self.operator("/api/v1/audit?count=1000")
+        return [event for event in found if event["event"] != AUDIT_LOG_USED]
+
     def stow(self, *files: bytes) -> tuple[int, dict[str, Any]]:
         """Post files and return status and answer."""
         boundary = secrets.token_hex(16)
@@ -99,28 +120,45 @@ class Store:
         return answer.status_code, answer.json()
 
 
-def founded(folder: Path) -> House:
-    """Found an installation with two devices and a token."""
+@contextmanager
+def _credential(folder: Path) -> Iterator[None]:
+    """Have all servers of this process open their keys by one credential.
+
+    Unlike a passphrase, it takes no time to stretch at each start.
+    """
+    if os.environ.get(CREDENTIALS):
+        yield  # another folder of tests has come first, and goes last
+        return
     (folder / "radkeep-root").write_bytes(secrets.token_bytes(32))
+    os.environ[CREDENTIALS] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[CREDENTIALS]
+
+
+@contextmanager
+def founded(folder: Path) -> Iterator[House]:
+    """Found an installation with two devices and a token."""
     data = folder / "template"
     arguments = ("--organization", "Clinic", "--admin", server.ADMINISTRATOR)
-    made = subprocess.run(
-        server.command(
-            "init", *arguments, "--key-provider", "credential", "--data", str(data), "--json"
-        ),
-        capture_output=True,
-        text=True,
-        env=server.environment(),
-        timeout=60,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    installation = server.Installation(data, json.loads(made.stdout), Path(os.devnull))
-    for title in (RAW, DCMTK):
-        installation.run("device", "add", title, "--from", "127.0.0.0/8")
-    scopes = ("--scope", "dicomweb:read", "--scope", "dicomweb:write")
-    token = installation.run("token", "create", "corpus", *scopes).stdout.strip()
-    return House(installation, token, folder)
+    command = ("init", *arguments, "--key-provider", "credential", "--data", str(data), "--json")
+    with _credential(folder):
+        made = subprocess.run(
+            server.command(*command),
+            capture_output=True,
+            text=True,
+            env=server.environment(),
+            timeout=60,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        installation = server.Installation(data, json.loads(made.stdout), Path(os.devnull))
+        for title in (RAW, DCMTK):
+            installation.run("device", "add", title, "--from", "127.0.0.0/8")
+        scopes = ("--scope", "dicomweb:read", "--scope", "dicomweb:write")
+        token = installation.run("token", "create", "corpus", *scopes).stdout.strip()
+        yield House(installation, token, folder)
 
 
 def failures(answer: Mapping[str, Any]) -> Sequence[int]:

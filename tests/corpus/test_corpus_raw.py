@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import rawsend
 from corpus_files import BATCHES, UNREADABLE, Real, split
 from corpus_house import House
+
+import rawsend
 
 CONTEXTS = 120  # of one association
 

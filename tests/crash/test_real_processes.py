@@ -21,6 +21,7 @@ from torture_clinic import (
     verified,
     wait_until,
 )
+from torture_load import Ledger, Load, Plan
 
 from radkeep.audit.events import EventId, EventType
 from radkeep.testing.server import Installation, serving
@@ -109,4 +110,31 @@ def test_a_killed_keeper_ends_everything(installation: Installation) -> None:
         os.kill(before["keeper"], signal.SIGKILL)
         assert server.process.wait(30) != 0
         wait_until(lambda: not any(Path(f"/proc/{p}").exists() for p in before.values()), "the end")
+    assert verified(installation) == ""
+
+
+def test_a_killed_supervisor_takes_all_with_it(installation: Installation) -> None:
+    ledger = Ledger()
+    plan = Plan(4, ledger)
+    with serving(installation) as server:
+        pids = processes(server)
+        batches = [plan.batch(100) for _ in range(3)]
+        load = Load(installation.data, server.dimse, ledger, batches)
+        wait_until(lambda: len(ledger.stored) > 20, "some load")
+        os.kill(pids["keeper"], signal.SIGSTOP)  # it takes its time to end
+        server.process.kill()
+        server.process.wait()
+        early = installation.run("serve", *PORTS, check=False)
+        assert early.returncode == 1
+        assert "another server or command uses this data directory" in early.stderr
+        os.kill(pids["keeper"], signal.SIGCONT)
+        load.stop()
+    wait_until(lambda: not any(Path(f"/proc/{p}").exists() for p in pids.values()), "the end")
+    with serving(installation) as server:
+        served: dict[str, str] = {}
+        for row in rows(installation.data, "studies"):
+            served |= retrieved(installation.data, row["0020000D"]["Value"][0])
+        assert stopped(server) == 0
+    assert ledger.mistakes == []
+    assert {uid: {served.get(uid)} for uid in ledger.stored} == ledger.stored
     assert verified(installation) == ""

@@ -422,8 +422,18 @@ def test_silent_peers_wait_without_tls_and_only_for_a_while(
     hello(door)
 
 
-def test_a_full_lobby_turns_out_the_oldest(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small_lobby(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lobby, "MAX_SILENT", 5)
+
+
+@pytest.fixture
+def few_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lobby, "MAX_HANDSHAKES", 5)
+
+
+@pytest.mark.usefixtures("small_lobby")
+def test_a_full_lobby_turns_out_the_oldest(door: Door) -> None:
     waiting = [silent(door) for _ in range(8)]
     hello(door)
     waiting[0].settimeout(SOON)
@@ -432,8 +442,8 @@ def test_a_full_lobby_turns_out_the_oldest(door: Door, monkeypatch: pytest.Monke
         sock.close()
 
 
-def test_unfinished_handshakes_keep_nobody_out(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lobby, "MAX_HANDSHAKES", 5)
+@pytest.mark.usefixtures("few_handshakes")
+def test_unfinished_handshakes_keep_nobody_out(door: Door) -> None:
     waiting = [silent(door) for _ in range(8)]
     for sock in waiting:
         sock.sendall(b"\x16\x03\x01\x01\x00")

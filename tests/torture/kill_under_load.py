@@ -6,9 +6,10 @@
 A round: start the server; everything acknowledged so far must be there with equal SHA-256, all
 that is listed must be whole, and nothing that was refused may be served. Then several associations
 and STOW-RS send instances of mixed sizes, some twice, some with other content under a known UID. In
-every third round one door alone is killed first and must come back. At a random moment every
-process gets SIGKILL; `radkeep verify --full` and `radkeep audit verify` must find nothing. Each
-data directory serves ten rounds; its last start ends with SIGTERM and a clean stop.
+every third round one door alone is killed first and must come back; before every fourth a server is
+killed while it starts. At a random moment every process gets SIGKILL; `radkeep verify --full` and
+`radkeep audit verify` must find nothing. Each data directory serves ten rounds; its last start ends
+with SIGTERM and a clean stop.
 
 Invariant: exit 0 only when no round found anything; the seed is printed, so a run can be repeated
 (its timing cannot).
@@ -19,6 +20,7 @@ import os
 import random  # noqa: TID251 - seeded, so that a run can be repeated
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -43,12 +45,13 @@ from torture_clinic import (
 )
 from torture_load import Ledger, Load, Plan
 
-from radkeep.testing.server import Installation, Server, serving
+from radkeep.testing.server import Installation, Server, command, environment, serving
 
 ROUNDS_OF_ONE = 10  # in one data directory
 ASSOCIATIONS = 4
 BATCH = 150  # instances for each sender; more than it can send before the kill
 DOOR_EVERY = 3  # rounds
+FALSE_START_EVERY = 4  # rounds
 
 
 class LostError(Exception):
@@ -81,6 +84,7 @@ class Campaign:
 
     def round(self, number: int) -> str:
         """Do one round; return what to print about it."""
+        start = self._false_start() if number % FALSE_START_EVERY == 0 else ""
         with serving(self._installation, *self._flags) as server:
             listed = self.check()
             batches = [self._plan.batch(BATCH) for _ in range(ASSOCIATIONS + 1)]
@@ -98,7 +102,7 @@ class Campaign:
         found = verified(self._installation)
         if found:
             raise LostError(f"verification after the kill: {found}")
-        return f"{listed} instances{note}"
+        return f"{listed} instances{start}{note}"
 
     def last(self) -> str:
         """Start once more, check, stop in order, verify."""
@@ -143,6 +147,20 @@ class Campaign:
                 raise LostError(f"content that was refused is served: {uid}")
         self._totals.unacknowledged += sum(not ledger.stored[uid] for uid in served)
         return len(listed)
+
+    def _false_start(self) -> str:
+        """Kill a server while it starts: in the middle of a replay, when chance will have it."""
+        process = subprocess.Popen(
+            command("serve", "--data", str(self._data), *self._flags),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(self._installation.passphrase_file),
+        )
+        after = self._random.uniform(0.5, 3.0)
+        threading.Event().wait(after)
+        power_cut(Server(process, {}))
+        return f", a start killed after {after:.1f} s"
 
     def _kill_door(self, server: Server) -> str:
         before = processes(server)

@@ -22,16 +22,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radkeep.app.direct import audit_reader
 from radkeep.app.founding import found as found_directory
 from radkeep.app.layout import Layout
 from radkeep.app.serving import unlocking
-from radkeep.app.unlocked import CATALOG, Unlocked, mirror, provider
+from radkeep.app.unlocked import (
+    AUDIT_PAYLOAD,
+    AUDIT_SIGNING,
+    CATALOG,
+    Unlocked,
+    mirror,
+    provider,
+)
 from radkeep.archive.format import SUFFIX
 from radkeep.archive.keyring import Keyring
 from radkeep.audit.events import Event
+from radkeep.audit.reader import LogReader
 from radkeep.config import Config, KeysConfig, load
 from radkeep.crypto.providers.file import FileProvider
+from radkeep.crypto.sign import SigningKey
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.catalog.quarantine import quarantined
 from radkeep.domain.placement import Placement
@@ -117,6 +125,7 @@ def instance(uid: str, pixels: bytes, *, note: str = "", syntax: str = EXPLICIT)
     """Return a CT image; its study is `uid` without two arcs, its series without one."""
     series, _, number = uid.rpartition(".")
     study = series.rpartition(".")[0]
+    rows_, columns = (len(pixels) // 1_000, 500) if len(pixels) >= 1_000 else (1, len(pixels) // 2)
     elements: list[tuple[int, str, bytes | str]] = [
         (0x00080005, "CS", "ISO_IR 192"),
         (0x00080008, "CS", "ORIGINAL\\PRIMARY\\AXIAL"),
@@ -133,8 +142,10 @@ def instance(uid: str, pixels: bytes, *, note: str = "", syntax: str = EXPLICIT)
         (0x0020000E, "UI", series),
         (0x00200013, "IS", number),
         (0x00204000, "LT", note),
-        (0x00280010, "US", struct.pack("<H", 1)),
-        (0x00280011, "US", struct.pack("<H", min(len(pixels) // 2, 65_535))),
+        (0x00280002, "US", struct.pack("<H", 1)),
+        (0x00280004, "CS", "MONOCHROME2"),
+        (0x00280010, "US", struct.pack("<H", rows_)),
+        (0x00280011, "US", struct.pack("<H", columns)),
         (0x00280100, "US", struct.pack("<H", 16)),
         (0x7FE00010, "OW", pixels),
     ]
@@ -361,7 +372,9 @@ def flip(data: Path, place: Placement, at: int) -> None:
 def audited(installation: Installation) -> list[tuple[str, Event]]:
     """Return process and event of each audit entry while no server runs."""
     with opened(installation) as unlocked:
-        return [(entry.process, entry.event) for entry in audit_reader(unlocked).read()]
+        key = SigningKey.from_bytes(unlocked.secret(AUDIT_SIGNING)).public
+        log = LogReader(unlocked.layout.audit, unlocked.secret(AUDIT_PAYLOAD), key)
+        return [(entry.process, entry.event) for entry in log.read()]
 
 
 # Processes

@@ -107,7 +107,7 @@ def test_the_list_is_the_portal_s(viewer: Viewer) -> None:
 def test_files_of_the_build_are_kept_for_ever(
     viewer: Viewer, name: str, csp: str, media_type: str
 ) -> None:
-    browser = client(viewer, None)
+    browser = client(viewer)
     for coding, sent in (("gzip, br", "gzip"), ("identity", None), ("gzip;q=0", None)):
         file = browser.get(f"/viewer/{BUILD}/{name}", headers={"accept-encoding": coding})
         assert file.content == FILES[name]  # the client inflates
@@ -118,6 +118,8 @@ def test_files_of_the_build_are_kept_for_ever(
     assert file.headers["x-content-type-options"] == "nosniff"
     again = browser.get(f"/viewer/{BUILD}/{name}", headers={"if-none-match": file.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+    stranger = client(viewer, None).get(f"/viewer/{BUILD}/{name}")  # could hold it unread
+    assert (stranger.status_code, stranger.content) == (303, b"")
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,8 @@ def test_files_of_the_build_are_kept_for_ever(
 )
 def test_nothing_else_is_a_file(viewer: Viewer, name: str) -> None:
     assert client(viewer, None).get(f"/viewer/{BUILD}/{name}").status_code in {404, 303}
+    if not name.endswith("/SHA256SUMS"):  # which a client makes another path of
+        assert client(viewer).get(f"/viewer/{BUILD}/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("may_store", [True, False])

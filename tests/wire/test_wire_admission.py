@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from radkeep.dimse.ports import Violation
 from radkeep.domain.errors import AuditUnavailableError, LockedError, UnavailableError
 from radkeep.testing.dimse import Door
 
@@ -136,6 +137,55 @@ def test_shutdown_is_bounded(
     with pytest.raises(rawsend.AssociationError, match="aborted 0/0"):
         stuck.receive()
     assert [r.ended for r in door.store.receptions] == ["abandoned"]
+
+
+def test_who_was_removed_loses_its_associations(
+    open_door: Callable[..., Door],
+    rawsend: ModuleType,
+    instance: Callable[..., Any],
+    associate: Callable[..., Any],
+) -> None:
+    door = open_door(recheck=0.1)
+    idle = associate(door, CONTEXTS, calling="A")
+    busy = associate(door, CONTEXTS, calling="A")
+    other = associate(door, CONTEXTS, calling="B")
+    assert busy.store(instance()) == 0
+    busy.socket.sendall(rawsend.message(1, 1, instance("1.2.5", size=500_000), 16_384)[:300_000])
+    while len(door.store.receptions) < 2:
+        pass
+    door.admission.removed.add("A")
+    for link in (idle, busy):
+        link.socket.settimeout(5)
+        with pytest.raises(rawsend.AssociationError, match="aborted 0/0"):
+            link.receive()
+    assert other.store(instance("1.2.6")) == 0
+    assert [kept.sop_instance for kept in door.store.kept] == ["1.2.3.4", "1.2.6"]
+    assert [reception.ended for reception in door.store.receptions][1] == "abandoned"
+    while not door.witness.incidents:
+        pass
+    (incident,) = door.witness.incidents
+    assert (incident.violation, incident.actor.id) == (Violation.WITHDRAWN, "A")
+
+
+@pytest.mark.parametrize("error", [UnavailableError("busy"), RuntimeError("a bug")])
+def test_trouble_of_ours_ends_no_association(
+    open_door: Callable[..., Door],
+    rawsend: ModuleType,
+    instance: Callable[..., Any],
+    associate: Callable[..., Any],
+    error: Exception,
+) -> None:
+    door = open_door(recheck=0.05)
+    link = associate(door, CONTEXTS, calling="A")
+    door.admission.error = error
+    while door.admission.rechecks < 3:
+        pass
+    assert link.store(instance()) == 0
+    door.admission.error = None
+    door.admission.removed.add("A")  # and rounds go on
+    link.socket.settimeout(5)
+    with pytest.raises(rawsend.AssociationError, match="aborted 0/0"):
+        link.receive()
 
 
 async def _begin(work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:

@@ -55,14 +55,18 @@ class Child:
     end: socket.socket  # the supervisor's end of the channel
 
 
-def start(name: str, boot: msgspec.Struct, *ends: socket.socket) -> Child:
-    """Start process ``name`` with ``boot`` and, besides its own channel, the sockets ``ends``."""
+def start(name: str, boot: msgspec.Struct, *ends: socket.socket, lock: int | None = None) -> Child:
+    """Start process ``name`` with ``boot`` and, besides its own channel, the sockets ``ends``.
+
+    It holds ``lock`` until it ends, so that no other server begins while this one's processes,
+    whose supervisor may have been killed, still write.
+    """
     ours, theirs = channel.pair()
     descriptors = [theirs.fileno(), *(end.fileno() for end in ends)]
     environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "radkeep.app.process", name, *map(str, descriptors)],
-        pass_fds=descriptors,
+        pass_fds=descriptors if lock is None else [*descriptors, lock],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env=environment | _ALLOCATOR,

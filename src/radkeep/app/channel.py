@@ -185,5 +185,5 @@ def decode(raw: Raw, of: type[Any]) -> Any:  # noqa: ANN401 - msgspec checks it
     """
     try:
         return msgspec.msgpack.decode(raw, type=of)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise IntegrityError("a message between parts of the server is damaged") from error

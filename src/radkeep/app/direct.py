@@ -5,7 +5,6 @@ Invariant: it holds the data directory's lock, is keeper and writer itself, and 
 operating-system user who runs it.
 """
 
-import getpass
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,15 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from radkeep.app.audit_client import DirectLog
 from radkeep.app.house import House
 from radkeep.app.layout import Layout
+from radkeep.app.prompt import ask
 from radkeep.app.serving import unlocking
 from radkeep.app.trail import Asked, Told, read_page
-from radkeep.app.unlocked import AUDIT_PAYLOAD, AUDIT_SIGNING, Unlocked
+from radkeep.app.unlocked import audit_reader
 from radkeep.app.webhouse import web_application
-from radkeep.audit.reader import LogReader
 from radkeep.config import load
-from radkeep.crypto.sign import SigningKey
 from radkeep.web.kit.authentication import PEER
 from radkeep.web.kit.threads import Threads
+from radkeep.web.viewer.serving import Viewer
 
 
 @contextmanager
@@ -36,34 +35,27 @@ def direct_application(layout: Layout, passphrase_file: str | None) -> Iterator[
     """
     config = load(layout.data)
     with (
-        unlocking(layout, config, _ask, passphrase_file=passphrase_file) as unlocked,
+        unlocking(layout, config, ask, passphrase_file=passphrase_file) as unlocked,
         closing(unlocked.open_audit_log()) as log,
         closing(House(unlocked.foundation(DirectLog(log, "command"), "command"))) as house,
         closing(Threads()) as threads,
     ):
         server = config.server
         origin = f"https://{server.hostname}:{server.web_port}"
-        reader = audit_reader(unlocked)
+        reader = audit_reader(layout, unlocked.keyring)
 
         def read(asked: Asked) -> list[Told]:
             return read_page(reader, asked)
 
-        yield _as_this_user(
-            web_application(house, config, read, threads=threads, origin=origin, ready=lambda: True)
+        application = web_application(
+            house,
+            read,
+            threads=threads,
+            origin=origin,
+            ready=lambda: True,
+            viewer=Viewer(tree=None),
         )
-
-
-def audit_reader(unlocked: Unlocked) -> LogReader:
-    """Return a reader of the audit log."""
-    return LogReader(
-        unlocked.layout.audit,
-        unlocked.secret(AUDIT_PAYLOAD),
-        SigningKey.from_bytes(unlocked.secret(AUDIT_SIGNING)).public,
-    )
-
-
-def _ask() -> str:
-    return getpass.getpass("Passphrase: ")
+        yield _as_this_user(application)
 
 
 def _as_this_user(application: ASGIApp) -> ASGIApp:

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from radkeep.app.audit_client import DirectLog
+from radkeep.app.audit_key import AUDIT_KEY_FILE, audit_key_text
 from radkeep.app.house import House
 from radkeep.app.layout import PRIVATE, Layout, locked
 from radkeep.app.unlocked import (
@@ -22,7 +23,6 @@ from radkeep.app.unlocked import (
     Unlocked,
     mirror,
 )
-from radkeep.app.upkeep import AUDIT_KEY_FILE, audit_key_text
 from radkeep.archive.keyring import ROOT, KeyringWriter, new_key
 from radkeep.config import FILE_NAME, Config, check, render
 from radkeep.crypto.certificates import fingerprint, new_authority

@@ -11,10 +11,11 @@ import resource
 import signal
 from typing import Final
 
+from radkeep.dimse.descriptors import raise_descriptor_limit
+
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _UMASK: Final = 0o077  # files are their owner's alone
-_DESCRIPTORS: Final = 65_536  # a silent connection costs one
 
 
 def harden(*, child: bool) -> None:
@@ -28,9 +29,7 @@ def harden(*, child: bool) -> None:
     """
     os.umask(_UMASK)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    raise_descriptor_limit()
     _prctl(_PR_SET_DUMPABLE, 0)
     if child:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -7,8 +7,11 @@ Invariant: this is the one place where a port meets its adapter; it reads as a t
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
+import structlog
+
+from radkeep.app.layout import Layout
 from radkeep.app.recovery_events import sealed_event, tell_recovery
 from radkeep.archive.keypool import Append, KeyPool
 from radkeep.archive.keyring import Keyring
@@ -16,15 +19,15 @@ from radkeep.archive.reader import VolumeReader
 from radkeep.archive.recovery import Recovery, recover
 from radkeep.archive.sealing import SealedVolume
 from radkeep.archive.writer import Limits, VolumeWriter
-from radkeep.audit.events import Event, EventId, event_by
+from radkeep.audit.events import Event, EventFields, EventId, event_by
 from radkeep.audit.ports import AuditLog
 from radkeep.config import Config
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.registry.registry import SqlRegistry
 from radkeep.domain.clock import SystemClock
+from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
-from radkeep.identity.policy import Policy
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
 from radkeep.retrieval.fetch import Fetch
@@ -32,13 +35,14 @@ from radkeep.retrieval.search import Search
 from radkeep.retrieval.selection import Selection
 
 FLUSH_SECONDS: Final = 1.0  # from an acknowledged instance to its Transferred entry
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundation:
     """What a house stands on."""
 
-    data: Path
+    layout: Layout
     config: Config
     keyring: Keyring
     append_keys: Append
@@ -61,16 +65,16 @@ class House:
         self.clock: Final = SystemClock()
         self.audit: Final = base.audit
         self._actor = system(base.process)
-        volumes = base.data / "volumes"
-        policy = Policy()
-        self.catalog: Final = Catalog.open(base.data / "catalog.db", base.catalog_key)
-        self.registry: Final = SqlRegistry(base.data / "registry.db", base.registry_key)
+        volumes = base.layout.volumes
+        self.catalog: Final = Catalog.open(base.layout.catalog, base.catalog_key)
+        self.registry: Final = SqlRegistry(base.layout.registry, base.registry_key)
         self.people: Final = assemble(
             registry=self.registry,
             audit=base.audit,
             clock=self.clock,
             ae_title=base.config.server.ae_title,
         )
+        policy = self.people.policy
         self.records: Final = VolumeReader(volumes, keys=base.keyring)
         judge = Judge(self.records)
         self.recovery: Final = self._recover(volumes, base.keyring, judge)
@@ -119,6 +123,7 @@ class House:
         self._ended.set()
         self._pulse.join()
         self._writer.close()
+        self._pool.close()
         self.store.flush()
         self.people.knocks.flush()
         self.records.close()
@@ -128,7 +133,10 @@ class House:
     def _beat(self) -> None:
         while not self._ended.wait(FLUSH_SECONDS):
             self.store.flush()
-            self.people.knocks.flush()
+            try:
+                self.people.knocks.flush()
+            except RadkeepError as error:  # a pulse that ended would end all telling
+                _log.warning("knocks.flush-failed", code=error.code)
 
     def _recover(self, volumes: Path, keyring: Keyring, judge: Judge) -> Recovery:
         recovery = recover(
@@ -146,5 +154,5 @@ class House:
     def _volume_sealed(self, volume: SealedVolume) -> None:
         self.audit.submit([sealed_event(volume, self._event)])
 
-    def _event(self, event: EventId, **fields: object) -> Event:
+    def _event(self, event: EventId, **fields: Unpack[EventFields]) -> Event:
         return event_by(self._actor, event, time=self.clock.now(), **fields)

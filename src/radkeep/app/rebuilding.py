@@ -6,13 +6,14 @@ data directory's lock and no door is open.
 """
 
 from contextlib import closing
+from typing import Unpack
 
 from radkeep.app.audit_client import DirectLog
 from radkeep.app.recovery_events import tell_recovery
 from radkeep.app.unlocked import CATALOG, Unlocked
 from radkeep.archive.reader import VolumeReader
 from radkeep.archive.recovery import recover
-from radkeep.audit.events import Event, EventId, event_by
+from radkeep.audit.events import Event, EventFields, EventId, event_by
 from radkeep.database.catalog.catalog import Catalog, rebuilding
 from radkeep.domain.clock import SystemClock
 from radkeep.identity.actors import system
@@ -29,7 +30,7 @@ def rebuild(unlocked: Unlocked) -> int:
     """
     clock, actor, volumes = SystemClock(), system("rebuild"), unlocked.layout.volumes
 
-    def make(event: EventId, **fields: object) -> Event:
+    def make(event: EventId, **fields: Unpack[EventFields]) -> Event:
         return event_by(actor, event, time=clock.now(), **fields)
 
     with (

@@ -6,25 +6,25 @@ Merkle root of what is really in the volumes, whatever was told of it before.
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol, Unpack
 
 import structlog
 
 from radkeep.archive.findings import FindingKind
 from radkeep.archive.recovery import Recovery
 from radkeep.archive.sealing import SealedVolume
-from radkeep.audit.events import Action, Event, EventId, EventType, Outcome
+from radkeep.audit.events import Action, Event, EventFields, EventId, EventType, Outcome
 from radkeep.audit.ports import AuditLog
 from radkeep.audit.tree import merkle_root
 
-_BATCH = 64  # events in one message to the keeper
+_BATCH: Final = 64  # events in one message to the keeper
 _log = structlog.get_logger()
 
 
 class MakeEvent(Protocol):
     """Makes an event of the recovering process."""
 
-    def __call__(self, event: EventId, **fields: object) -> Event:
+    def __call__(self, event: EventId, **fields: Unpack[EventFields]) -> Event:
         """Return ``event`` with these fields."""
         ...
 

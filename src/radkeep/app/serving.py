@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
+from radkeep.app.audit_key import AUDIT_KEY_FILE, require_audit_key
 from radkeep.app.boot import Ready
 from radkeep.app.hardening import harden
 from radkeep.app.layout import Layout, locked
@@ -21,8 +22,7 @@ from radkeep.app.unlocked import Unlocked, provider
 from radkeep.config import Config, check
 from radkeep.database.registry.registry import SqlRegistry
 from radkeep.domain.errors import ConfigError
-from radkeep.identity.ports import Accounts
-from radkeep.identity.roles import Role
+from radkeep.identity.accounts import has_enrolled_administrator
 
 LINE: Final = "READY "  # what ``serve`` prints on stdout before one JSON object
 
@@ -34,12 +34,15 @@ def unlocking(
     """Give the keys of ``layout`` while its lock is held.
 
     Raises:
-        ConfigError: another process holds the lock.
+        ConfigError: another process holds the lock, or others can enter the directory.
+        IntegrityError: registry or audit log are missing, or the log's public key was replaced.
         WrongPassphraseError: the passphrase does not open it.
     """
-    with locked(layout):
+    with locked(layout) as lock:
+        layout.require_whole()
         keys = provider(layout, config.keys, ask, passphrase_file=passphrase_file)
-        with closing(Unlocked(layout, config, keys.unlock())) as unlocked:
+        with closing(Unlocked(layout, config, keys.unlock(), lock=lock)) as unlocked:
+            require_audit_key(layout.data / AUDIT_KEY_FILE, unlocked.audit_key())
             yield unlocked
 
 
@@ -91,12 +94,5 @@ def ready_line(told: Mapping[str, Any]) -> str:
 def _require_administrator(unlocked: Unlocked) -> None:
     key = unlocked.registry_key()
     with closing(SqlRegistry(unlocked.layout.registry, key)) as registry:
-        if not _administered(registry.accounts):
+        if not has_enrolled_administrator(registry.accounts):
             raise ConfigError("enrol an administrator before others can reach this server")
-
-
-def _administered(accounts: Accounts) -> bool:
-    return any(
-        account.enrolled and account.disabled is None and Role.ADMINISTRATOR in account.roles
-        for account in accounts.of("")
-    )

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import structlog
 
 from radkeep.app import channel, keeper
@@ -37,6 +38,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._keeper: Child | None = None
         self._doors: dict[str, Child] = {}
+        self._ports: dict[str, int] = {}  # where doors answer, also after they were started again
         self._stopping = False
         self._failure = ""  # why the server ends though nobody asked it to
         self._wake, self._woken = socket.socketpair()
@@ -54,7 +56,7 @@ class Supervisor:
         signal.signal(signal.SIGINT, lambda *_: None)
         self._selector.register(self._woken, selectors.EVENT_READ, self._signaled)
         try:
-            self._keeper = start("keeper", self._unlocked.keeper_boot())
+            self._keeper = start("keeper", self._unlocked.keeper_boot(), lock=self._unlocked.lock)
             self._await(self._keeper)
             for name in DOORS:
                 self._spawn(name)
@@ -101,7 +103,10 @@ class Supervisor:
         ours, theirs = channel.pair()
         keeper.give(self._keeper.end, name, ours)
         ours.close()
-        self._doors[name] = start(name, self._unlocked.door_boot(name), theirs)
+        boot = self._unlocked.door_boot(name)
+        config = boot.config.with_server(**{f"{each}_port": n for each, n in self._ports.items()})
+        boot = msgspec.structs.replace(boot, config=config)
+        self._doors[name] = start(name, boot, theirs, lock=self._unlocked.lock)
 
     def _await(self, child: Child) -> Ready:
         """Return the process's notice; keyring requests that come before it are served."""
@@ -121,6 +126,7 @@ class Supervisor:
             if message.kind == "ready":
                 self._watch(child)
                 ready: Ready = channel.decode(message.body, Ready)
+                self._ports |= ready.ports
                 return ready
             self._answer(child, message)
 
@@ -184,6 +190,8 @@ class Supervisor:
         """
         if message.error:
             _log.error("process.failed", name=child.name, error=message.error)
+            return
+        if message.kind == "ready":  # it was asked to stop before it had started
             return
         entries: list[Entry] = channel.decode(message.body, list[Entry])
         try:

@@ -15,7 +15,7 @@ from radkeep.app.channel import Client
 from radkeep.audit.events import Action, Event, EventId, event_by
 from radkeep.audit.ports import AuditLog
 from radkeep.audit.reader import LogReader
-from radkeep.domain.actor import Actor
+from radkeep.domain.actor import Actor, ActorKind
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import UnavailableError
 from radkeep.identity.permissions import Permission
@@ -106,7 +106,8 @@ class Trail:
     def tail(self, actor: Actor, count: int) -> Sequence[tuple[int, str, Event]]:
         """Return index, process and event of the last entries, the oldest first.
 
-        Only those of the actor's organization, unless it serves all.
+        Only those of the actor's organization, unless it serves all; the host's operator sees what
+        belongs to none, too: starts, strangers at the doors.
 
         Raises:
             ForbiddenError: ``actor`` may not read the audit log.
@@ -117,13 +118,15 @@ class Trail:
         self._audit.append(
             event_by(actor, EventId.AUDIT_LOG_USED, time=self._clock.now(), action=Action.READ)
         )
+        organization = actor.organization
+        everything = not organization or actor.kind is ActorKind.LOCAL
         found: list[tuple[int, str, Event]] = []
         before = -1
         while len(found) < count and before != 0:
             page = self._read(Asked(before, PAGE))
             if not page:
                 break
-            mine = [each for each in page if actor.organization in ("", each.event.organization)]
+            mine = [each for each in page if everything or each.event.organization == organization]
             found[:0] = [(each.index, each.process, each.event) for each in mine]
             before = page[0].index
         return found[-count:] if count else []

@@ -15,20 +15,29 @@ from radkeep.app.boot import DoorBoot
 from radkeep.app.house import Foundation
 from radkeep.app.keeper import Boot, open_log
 from radkeep.app.layout import Layout
+from radkeep.app.prompt import read_secret
 from radkeep.archive.keylog import Entry
-from radkeep.archive.keyring import ROOT, STUDY, Keyring, KeyringWriter, new_key
+from radkeep.archive.keyring import (
+    ORGANIZATION,
+    ROOT,
+    STUDY,
+    Keyring,
+    KeyringWriter,
+    new_key,
+)
 from radkeep.audit.log import LogWriter
 from radkeep.audit.ports import AuditLog
+from radkeep.audit.reader import LogReader
 from radkeep.config import Config, KeysConfig
 from radkeep.crypto.certificates import issue_server
 from radkeep.crypto.ports import KeyProvider
 from radkeep.crypto.providers.credential import CredentialProvider
 from radkeep.crypto.providers.file import FileProvider
 from radkeep.crypto.providers.passphrase import PassphraseProvider
+from radkeep.crypto.sign import SigningKey, VerifyKey
 from radkeep.domain.clock import SystemClock
-from radkeep.domain.errors import ConfigError, IntegrityError, RadkeepError
+from radkeep.domain.errors import IntegrityError, RadkeepError
 
-ORGANIZATION: Final = "organization"
 CATALOG: Final = "database:catalog"
 REGISTRY: Final = "database:registry"
 AUDIT_SIGNING: Final = "audit:signing"
@@ -67,11 +76,7 @@ def provider(
     name = passphrase_file or os.environ.get(PASSPHRASE_VARIABLE)
     if not name:
         return PassphraseProvider(layout.keyring, ask())
-    try:
-        text = Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("the passphrase file cannot be read") from error
-    return PassphraseProvider(layout.keyring, text.rstrip("\r\n"))
+    return PassphraseProvider(layout.keyring, read_secret(name, "passphrase"))
 
 
 def mirror(layout: Layout, keys: KeysConfig) -> Path:
@@ -79,11 +84,37 @@ def mirror(layout: Layout, keys: KeysConfig) -> Path:
     return layout.data / keys.mirror
 
 
+def installation_key(keyring: Keyring, label: str) -> bytes:
+    """Return the installation's key named ``label``.
+
+    Raises:
+        IntegrityError: the keyring lacks it.
+    """
+    key_id = keyring.find(label)
+    if key_id is None:
+        raise IntegrityError("the keyring lacks a key of the installation")
+    return keyring.key(key_id)
+
+
+def audit_reader(layout: Layout, keyring: Keyring) -> LogReader:
+    """Return a reader of the audit log.
+
+    Raises:
+        IntegrityError: the keyring lacks the log's keys.
+    """
+    signing = SigningKey.from_bytes(installation_key(keyring, AUDIT_SIGNING))
+    return LogReader(layout.audit, installation_key(keyring, AUDIT_PAYLOAD), signing.public)
+
+
 class Unlocked:
     """The keys of one data directory, whose lock the caller holds."""
 
-    def __init__(self, layout: Layout, config: Config, root: bytes) -> None:
+    def __init__(
+        self, layout: Layout, config: Config, root: bytes, *, lock: int | None = None
+    ) -> None:
         """Open the keyring for reading and for appending.
+
+        ``lock`` is the descriptor of the directory's lock, for processes that are started.
 
         Raises:
             IntegrityError: the keyring is damaged, or ``root`` does not open it.
@@ -91,6 +122,7 @@ class Unlocked:
         """
         self.layout: Final = layout
         self.config: Final = config
+        self.lock: Final = lock
         folder, second = layout.keyring, mirror(layout, config.keys)
         self._writer = KeyringWriter(folder, second)
         self.keyring: Final = Keyring.open(folder, second, root)
@@ -101,10 +133,11 @@ class Unlocked:
         Raises:
             IntegrityError: the keyring lacks it.
         """
-        key_id = self.keyring.find(label)
-        if key_id is None:
-            raise IntegrityError("the keyring lacks a key of the installation")
-        return self.keyring.key(key_id)
+        return installation_key(self.keyring, label)
+
+    def audit_key(self) -> VerifyKey:
+        """Return the public key of the audit log."""
+        return SigningKey.from_bytes(self.secret(AUDIT_SIGNING)).public
 
     def organization_keys(self) -> dict[str, bytes]:
         """Return the key of each organization by its id in the keyring, hexadecimal."""
@@ -164,7 +197,7 @@ class Unlocked:
     def foundation(self, audit: AuditLog, process: str) -> Foundation:
         """Return what a house in this very process stands on."""
         return Foundation(
-            data=self.layout.data,
+            layout=self.layout,
             config=self.config,
             keyring=self.keyring,
             append_keys=self.append_soon,

@@ -5,30 +5,24 @@ Invariant: verification changes nothing and needs no lock; a rebuild needs the l
 the catalog only when it is whole.
 """
 
-import base64
-import binascii
-import getpass
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
+from radkeep.app.audit_key import AUDIT_KEY_FILE, read_audit_key
 from radkeep.app.layout import Layout
+from radkeep.app.prompt import ask
 from radkeep.app.rebuilding import rebuild
 from radkeep.app.serving import unlocking
-from radkeep.app.unlocked import mirror, provider
-from radkeep.archive.findings import FindingKind
+from radkeep.app.unlocked import audit_reader, mirror, provider
+from radkeep.archive.findings import Finding, FindingKind
 from radkeep.archive.keyring import Keyring
-from radkeep.archive.verify import verify
-from radkeep.audit.checkpoint import origin
+from radkeep.archive.verify import roots, verify
+from radkeep.audit.events import EventType
 from radkeep.audit.verify import verify as verify_log
 from radkeep.config import load
-from radkeep.crypto.sign import VerifyKey, note_verifier
-from radkeep.domain.errors import ConfigError
 from radkeep.ingest.store import matches_digest
-
-AUDIT_KEY_FILE: Final = "audit.pub"  # keep a copy elsewhere: whoever holds it can verify
 
 
 class ArchiveReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,19 +43,38 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
 def verify_archive(layout: Layout, passphrase_file: str | None, *, full: bool) -> ArchiveReport:
     """Check volumes and keyring; with ``full`` every byte and every digest.
 
+    With ``full`` also that every volume which the audit log saw sealed is there, with that root.
+
     Raises:
         WrongPassphraseError: the passphrase does not open the keys.
         IntegrityError: the keyring itself is damaged.
     """
     config = load(layout.data)
-    root = provider(layout, config.keys, _ask, passphrase_file=passphrase_file).unlock()
+    root = provider(layout, config.keys, ask, passphrase_file=passphrase_file).unlock()
     keyring = Keyring.open(layout.keyring, mirror(layout, config.keys), root)
     inspect = matches_digest if full else None
     found = list(verify(layout.volumes, keys=keyring, full=full, inspect=inspect))
+    if full:
+        found += _gone(layout, keyring)
     return ArchiveReport(
         damaged=sum(each.kind is FindingKind.DAMAGE for each in found),
         findings=[f"{each.volume} at {each.offset}: {each.kind}: {each.detail}" for each in found],
     )
+
+
+def _gone(layout: Layout, keyring: Keyring) -> Iterator[Finding]:
+    """Compare the volumes with what the audit log says of each when it was sealed."""
+    there = roots(layout.volumes)
+    told = {  # the last word on each: a cut while sealing makes recovery seal again
+        entry.event.detail.get("volume", ""): entry.event.digest
+        for entry in audit_reader(layout, keyring).read()
+        if entry.event.type is EventType.VOLUME_SEALED
+    }
+    for name, digest in told.items():
+        if name not in there:
+            yield Finding(name, 0, FindingKind.DAMAGE, "a sealed volume is gone")
+        elif there[name] != bytes.fromhex(digest):
+            yield Finding(name, 0, FindingKind.DAMAGE, "the seal is not the one in the audit log")
 
 
 def rebuild_catalog(layout: Layout, passphrase_file: str | None) -> int:
@@ -73,42 +86,24 @@ def rebuild_catalog(layout: Layout, passphrase_file: str | None) -> int:
         ArchiveFullError: no room for the new catalog.
     """
     config = load(layout.data)
-    with unlocking(layout, config, _ask, passphrase_file=passphrase_file) as unlocked:
+    with unlocking(layout, config, ask, passphrase_file=passphrase_file) as unlocked:
         return rebuild(unlocked)
 
 
-def verify_audit(layout: Layout) -> AuditReport:
+def verify_audit(layout: Layout, key: Path | None) -> AuditReport:
     """Check the audit log with its public key alone.
+
+    Args:
+        layout: the data directory.
+        key: a copy of ``audit.pub`` that was kept elsewhere; without it the one beside the log
+            is believed, which whoever can write there could have replaced.
 
     Raises:
         ConfigError: the public key is not there or no such key.
     """
-    report = verify_log(layout.audit, read_audit_key(layout.data / AUDIT_KEY_FILE))
+    report = verify_log(layout.audit, read_audit_key(key or layout.data / AUDIT_KEY_FILE))
     return AuditReport(
         entries=report.size,
         sound=report.intact,
         faults=[fault.text for fault in report.faults],
     )
-
-
-def audit_key_text(key: VerifyKey) -> str:
-    """Return the log's public key as other tools read it (C2SP signed-note verifier)."""
-    return note_verifier(origin(key), key) + "\n"
-
-
-def read_audit_key(path: Path) -> VerifyKey:
-    """Return the public key that ``audit_key_text`` wrote.
-
-    Raises:
-        ConfigError: no such file, or no key in it.
-    """
-    try:
-        encoded = path.read_text(encoding="ascii").strip().split("+", 2)[-1]
-        raw = base64.b64decode(encoded, validate=True)
-    except (OSError, UnicodeDecodeError, binascii.Error) as error:
-        raise ConfigError("the audit log's public key cannot be read") from error
-    return VerifyKey(raw[1:])
-
-
-def _ask() -> str:
-    return getpass.getpass("Passphrase: ")

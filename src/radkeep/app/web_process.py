@@ -5,15 +5,18 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from radkeep.app.boot import DoorBoot, Ready
 from radkeep.app.door import Door, taking
 from radkeep.app.trail import ask_keeper
 from radkeep.app.webhouse import web_application
+from radkeep.domain.errors import ConfigError
 from radkeep.web.kit.threads import Threads
 from radkeep.web.kit.tls import server_context
 from radkeep.web.server import Listener, bind_tcp, bind_unix
 from radkeep.web.server import serve as serve_http
+from radkeep.web.viewer.routes import open_viewer
 
 
 def serve(boot: DoorBoot, control: socket.socket, audit: socket.socket) -> None:
@@ -28,15 +31,16 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
     boot, server = door.boot, door.boot.config.server
     with taking(server.host, server.web_port):
         sock = bind_tcp(server.host, server.web_port)
+    control = _bind_control(door.layout.control_socket)
     port: int = sock.getsockname()[1]
     threads = Threads()
     application = web_application(
         door.house,
-        boot.config,
         ask_keeper(door.keeper),
         threads=threads,
         origin=f"https://{server.hostname}:{port}",
         ready=door.keeper.is_alive,
+        viewer=open_viewer(boot.config.viewer.directory),
     )
     listeners = [
         Listener(
@@ -44,7 +48,7 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
             application=application,
             tls=server_context(boot.tls_certificate, boot.tls_key),
         ),
-        Listener(sock=bind_unix(door.layout.control_socket), application=application),
+        Listener(sock=control, application=application),
     ]
     stop, ready = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(serve_http(listeners, stop=stop, ready=ready.set))
@@ -60,3 +64,11 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
         await serving
         threads.close()
         door.layout.control_socket.unlink(missing_ok=True)
+
+
+def _bind_control(path: Path) -> socket.socket:
+    try:
+        return bind_unix(path)
+    except OSError as error:  # something else lies there, or the path is too long for a socket
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot listen at run/control.sock: {reason}") from error

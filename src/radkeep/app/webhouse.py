@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Composition of the web application over a house; for the web process and for lone commands.
 
-Invariant: both answer with the same routes, so a command means the same with and without a server.
+Invariant: both answer with the same routes, so a command means the same with and without a server;
+only the viewer's files, which no command asks for, are left out of the latter.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,38 +13,38 @@ from starlette.types import ASGIApp
 
 from radkeep.app.house import House
 from radkeep.app.trail import ReadPage, Trail
-from radkeep.config import Config
 from radkeep.domain.actor import Actor
-from radkeep.identity.policy import Policy
 from radkeep.web.api.routes import ApiParts, api_routes
 from radkeep.web.application import application, health_routes
 from radkeep.web.dicomweb.routes import dicomweb_routes
 from radkeep.web.kit.authentication import Authentication
+from radkeep.web.kit.refusals import Refusals
 from radkeep.web.kit.routes import Kit, Surface
 from radkeep.web.kit.threads import Threads
 from radkeep.web.portal.frames import Frames
 from radkeep.web.portal.routes import PortalParts, page_surface, portal_routes
-from radkeep.web.viewer.routes import open_viewer, viewer_routes
+from radkeep.web.viewer.routes import viewer_routes
+from radkeep.web.viewer.serving import Viewer
 
 
 def web_application(
     house: House,
-    config: Config,
     read_audit: ReadPage,
     *,
     threads: Threads,
     origin: str,
     ready: Callable[[], bool],
+    viewer: Viewer,
 ) -> ASGIApp:
     """Return all HTTP doors over ``house``.
 
     Args:
         house: the use cases.
-        config: of this machine.
         read_audit: reads pages of the audit log.
         threads: runs what blocks.
         origin: where people open pages: "https://HOST:PORT".
         ready: tells /readyz whether deeds can be done and audited now.
+        viewer: the files below /viewer/.
     """
     people = house.people
     kit = Kit(
@@ -51,6 +52,7 @@ def web_application(
             sessions=people.sessions, tokens=people.tokens, organizations=people.organizations
         ),
         threads=threads,
+        refusals=Refusals(audit=house.audit, clock=house.clock),
     )
     frames = Frames(demo=people.demo.is_demo())
     pages = page_surface(kit, frames)
@@ -67,7 +69,7 @@ def web_application(
         zones=people.zones,
         demo=people.demo,
         status=_status(house),
-        trail=Trail(read_audit, policy=Policy(), audit=house.audit, clock=house.clock),
+        trail=Trail(read_audit, policy=people.policy, audit=house.audit, clock=house.clock),
         public_origin=origin,
     )
     portal = PortalParts(
@@ -82,7 +84,7 @@ def web_application(
     return application(
         [
             *dicomweb_routes(data, store=house.store, search=house.search, fetch=house.fetch),
-            *viewer_routes(pages, open_viewer(config.viewer.directory)),
+            *viewer_routes(pages, viewer),
             *portal_routes(kit, portal, frames),
             *api_routes(kit, api),
             *health_routes(data, ready=ready),

@@ -135,9 +135,6 @@ def find(disk: Disk, directory: Path, name: str, *, position: int = 0) -> Found 
     An unsealed volume is locked and open for writing: it is the caller's now.
     """
     path = directory / (name + SUFFIX)
-    volume = bytes.fromhex(name)
-    notes: list[tuple[int, str]] = []
-    seal: Seal | None = None
     try:
         file = disk.open(path)
         if not file.protected:
@@ -148,16 +145,21 @@ def find(disk: Disk, directory: Path, name: str, *, position: int = 0) -> Found 
         return None
     except IntegrityError:  # its writer has sealed it in the meantime
         file = disk.open(path)
-    if file.protected:  # only after its seal was durable
-        seal = read_seal(file, volume)
-        if seal is None:
-            notes.append((file.size(), "the seal is damaged"))
+    return looked_at(path, file, ours=not file.protected, position=position)
+
+
+def looked_at(path: Path, file: File, *, ours: bool, position: int = 0) -> Found:
+    """Return what can be seen of a volume at its two ends."""
+    volume = bytes.fromhex(path.name.removesuffix(SUFFIX))
+    protected = file.protected  # asked once: its writer may seal it at this moment
+    # Who only looks believes a seal also where a copy has lost the protection.
+    seal = read_seal(file, volume) if protected or not ours else None
     end = seal.index_offset if seal is not None else last_end(file, volume, file.size())
-    found = Found(path, file, seal, end, ours=not file.protected, position=position)
+    found = Found(path, file, seal, end, ours=ours, position=position)
+    if protected and seal is None:  # protected only after its seal was durable
+        found.note(file.size(), FindingKind.DAMAGE, "the seal is damaged")
     try:
         _, found.created = parse_header(file.read(0, HEADER), volume)
     except IntegrityError as error:
-        notes.append((0, str(error)))
-    for offset, detail in notes:
-        found.note(offset, FindingKind.DAMAGE, detail)
+        found.note(0, FindingKind.DAMAGE, str(error))
     return found

@@ -13,14 +13,13 @@ from typing import Final
 import msgspec
 
 from radkeep.archive.disk import File
+from radkeep.archive.format import DIGEST, SECTOR
 from radkeep.domain.errors import IntegrityError
 
-SECTOR: Final = 512
-GENESIS: Final = bytes(32)  # what the first frame names as the one before
+GENESIS: Final = bytes(DIGEST)  # what the first frame names as the one before
 MAX_FRAME_BYTES: Final = 4 << 20
 _MAGIC: Final = b"RKKEYS01"
 _FRAME: Final = struct.Struct("<8s32sI4x")  # magic, digest of the frame before, payload bytes
-_DIGEST: Final = 32
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -69,13 +68,13 @@ def read_frame(file: File, offset: int) -> Frame | None:
     _, previous, length = _FRAME.unpack(front)
     if length > MAX_FRAME_BYTES:
         return None
-    rest = file.read(offset + _FRAME.size, length + _DIGEST)
+    rest = file.read(offset + _FRAME.size, length + DIGEST)
     plain, digest = front + rest[:length], rest[length:]
     if hashlib.sha256(plain).digest() != digest:
         return None
     try:
         return Frame(_fill(plain + digest), previous, digest, _decoder.decode(rest[:length]))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise IntegrityError("the keyring has an entry of an unknown form") from None
 
 

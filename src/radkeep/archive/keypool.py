@@ -12,7 +12,7 @@ from threading import Condition, Thread
 from typing import Final
 
 from radkeep.archive.keylog import Entry
-from radkeep.archive.keyring import STUDY, Keyring, new_key
+from radkeep.archive.keyring import ORGANIZATION, STUDY, Keyring, new_key
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import RadkeepError, UnavailableError
 from radkeep.domain.uid import Uid
@@ -42,9 +42,16 @@ class KeyPool:
         self._batch = batch
         self._changed = Condition()
         self._stocks: dict[str, deque[StudyKey]] = {}
+        self._closed = False
         self._ordered: set[str] = set()
         self._failures: dict[str, RadkeepError] = {}
         self._assigned: OrderedDict[tuple[str, Uid], StudyKey] = OrderedDict()
+
+    def close(self) -> None:
+        """Order no more keys, and wait for those under way: the keyring may be closed next."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: not self._ordered, timeout=MAX_WAIT * 2)
 
     def warm(self, organization: str) -> None:
         """Order keys for ``organization`` ahead of its first study."""
@@ -85,7 +92,7 @@ class KeyPool:
         return stock.popleft()
 
     def _order(self, organization: str) -> None:
-        if organization not in self._ordered:
+        if organization not in self._ordered and not self._closed:
             self._ordered.add(organization)
             self._failures.pop(organization, None)
             Thread(target=self._refill, args=(organization,), daemon=True).start()
@@ -95,7 +102,7 @@ class KeyPool:
         stocked: list[StudyKey] = []
         failure: RadkeepError | None = None
         try:
-            parent_id = self._keyring.find("organization", organization)
+            parent_id = self._keyring.find(ORGANIZATION, organization)
             if parent_id is None:
                 raise UnavailableError("this organization has no key")
             parent = (parent_id, self._keyring.key(parent_id))

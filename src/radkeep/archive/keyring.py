@@ -20,6 +20,7 @@ from radkeep.domain.errors import IntegrityError, Kind, RadkeepError, Unavailabl
 
 FILE: Final = "keys.log"
 ROOT: Final = bytes(16)  # the id by which entries name the root, which is in no keyring
+ORGANIZATION: Final = "organization"  # labels
 STUDY: Final = "study"
 _VERSION: Final = 1
 _MAX_CACHED: Final = 65_536  # unwrapped study keys, 32 bytes each
@@ -151,7 +152,7 @@ class Keyring:
 
     def organizations(self) -> list[str]:
         """Return the organizations that have a key, oldest first."""
-        return [name for label, name in self._labels if label == "organization"]
+        return [name for label, name in self._labels if label == ORGANIZATION]
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -214,9 +215,11 @@ class KeyringWriter:
             self._last = digest
 
     def close(self) -> None:
-        """Give up the files and their lock."""
-        for file in self._files:
-            file.close()
+        """Give up the files and their lock, once no append is under way; none succeeds after."""
+        with self._lock:
+            self._dead = True
+            for file in self._files:
+                file.close()
 
     def _open(self, folder: Path) -> File:
         try:

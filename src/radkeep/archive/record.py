@@ -20,7 +20,7 @@ from radkeep.archive.format import (
     parse_trailer,
     part_context,
 )
-from radkeep.archive.slabs import SEALED_CHUNK, Slab, SlabPool
+from radkeep.archive.slabs import SEALED_CHUNK, SLAB, Slab, SlabPool
 from radkeep.archive.volume import OpenVolume, Sealed
 from radkeep.crypto.seal import CHUNK, HEADER, TAG, Sealer, seal, sealed_length
 from radkeep.domain.limits import SMALL_OBJECT_BYTES
@@ -161,8 +161,10 @@ class Record:
 
     def _seal(self, sealer: Sealer, plain: memoryview, *, last: bool) -> None:
         while True:
-            slab = self._slab(min(len(plain), CHUNK) + TAG)
-            piece = plain[: max(1, slab.room // SEALED_CHUNK) * CHUNK]
+            slab = self._slabs[-1]
+            if SLAB - slab.used < min(len(plain), CHUNK) + TAG:
+                slab = self._next_slab()
+            piece = plain[: max(1, (SLAB - slab.used) // SEALED_CHUNK) * CHUNK]
             plain = plain[len(piece) :]
             out = slab.view[slab.used :]
             length = sealer.seal_into(piece, out, last=last and not plain)
@@ -175,20 +177,24 @@ class Record:
 
     def _slab(self, needed: int) -> Slab:
         """Return a slab with room for ``needed`` bytes, which one always has."""
-        if self._slabs[-1].room >= needed:
-            return self._slabs[-1]
+        slab = self._slabs[-1]
+        if SLAB - slab.used >= needed:
+            return slab
+        return self._next_slab()
+
+    def _next_slab(self) -> Slab:
         if self._single is None and self._body > SMALL_OBJECT_BYTES:
             self._single = self._host.new_single()
         if self._single is not None and len(self._slabs) >= _PIECE:
             self._flush(self._single)
             return self._slabs[-1]
-        slab = self._host.slabs.take()
-        if slab is None:  # scarce: give back all but one
+        taken = self._host.slabs.take()
+        if taken is None:  # scarce: give back all but one
             self._single = self._single or self._host.new_single()
             self._flush(self._single)
             return self._slabs[-1]
-        self._slabs.append(slab)
-        return slab
+        self._slabs.append(taken)
+        return taken
 
     def _flush(self, single: OpenVolume) -> None:
         """Write what the slabs hold; keep one of them."""

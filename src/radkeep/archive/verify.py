@@ -11,26 +11,23 @@ from pathlib import Path
 from radkeep.archive.disk import Disk, SystemDisk
 from radkeep.archive.findings import Finding, FindingKind
 from radkeep.archive.format import (
-    HEADER,
     SUFFIX,
     Indexed,
     RecordKind,
     index_digests,
     index_length,
-    parse_header,
 )
-from radkeep.archive.found import Found, volume_names
+from radkeep.archive.found import Found, looked_at, volume_names
 from radkeep.archive.keyring import KeyMissingError
 from radkeep.archive.reader import Keys
 from radkeep.archive.record import record_digest
-from radkeep.archive.walk import last_end, read_seal
 from radkeep.audit.tree import merkle_root
 from radkeep.domain.errors import IntegrityError
 
 Inspect = Callable[[bytes, Callable[[int, int], Iterator[bytes]]], str]
 """Says what is wrong with head and body of an instance; "" when nothing is."""
 
-__all__ = ["Finding", "FindingKind", "verify"]
+__all__ = ["Finding", "FindingKind", "roots", "verify"]
 
 
 def verify(
@@ -50,24 +47,21 @@ def verify(
     disk = disk or SystemDisk()
     for name in volume_names(disk, directory):
         try:
-            found = _look(disk, directory, name)
+            path = directory / (name + SUFFIX)
+            found = looked_at(path, disk.open(path), ours=False)
         except FileNotFoundError:  # empty, and removed by its writer in the meantime
             continue
         yield from _verify(found, keys, full=full, inspect=inspect)
 
 
-def _look(disk: Disk, directory: Path, name: str) -> Found:
-    path, volume = directory / (name + SUFFIX), bytes.fromhex(name)
-    file = disk.open(path)
-    seal = read_seal(file, volume) if file.protected else None
-    end = seal.index_offset if seal is not None else last_end(file, volume, file.size())
-    found = Found(path, file, seal, end, ours=False)
-    if file.protected and seal is None:
-        found.note(file.size(), FindingKind.DAMAGE, "the seal is damaged")
-    try:
-        parse_header(file.read(0, HEADER), volume)
-    except IntegrityError as error:
-        found.note(0, FindingKind.DAMAGE, str(error))
+def roots(directory: Path, *, disk: Disk | None = None) -> dict[str, bytes | None]:
+    """Return the Merkle root of each volume in ``directory``; None where there is no valid seal."""
+    disk = disk or SystemDisk()
+    found: dict[str, bytes | None] = {}
+    for name in volume_names(disk, directory):
+        path = directory / (name + SUFFIX)
+        seal = looked_at(path, disk.open(path), ours=False).seal
+        found[name] = seal.root if seal is not None else None
     return found
 
 

@@ -166,9 +166,8 @@ class VolumeWriter:
         volume = self._current()
         try:
             volume.reserve(volume.position + step)
-        except ArchiveFullError:
-            if volume.headroom < min(_ROOM, step):
-                raise
+        except ArchiveFullError:  # then as little as it takes, if it is not there already
+            volume.reserve(volume.position + min(_ROOM, step))
 
     def _current(self) -> OpenVolume:
         with self._space:

@@ -7,7 +7,7 @@ key), and text from the wire stands only in values, never in names.
 
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import msgspec
 
@@ -94,16 +94,32 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 MAX_EVENT_BYTES: Final = 32_768  # encoded; PS3.15 Section A.6 asks repositories for as much
 
 
-def event_by(actor: Actor, event: EventId, *, time: datetime, **fields: object) -> Event:
+class EventFields(TypedDict, total=False):
+    """What an event may say besides who, where and when."""
+
+    type: EventType
+    action: Action
+    outcome: Outcome
+    organization: str
+    study: str
+    patient: str
+    count: int
+    digest: str
+    detail: dict[str, str]
+
+
+def event_by(
+    actor: Actor, event: EventId, *, time: datetime, **fields: Unpack[EventFields]
+) -> Event:
     """Return ``event`` with who and where taken from ``actor``."""
+    fields.setdefault("organization", actor.organization)
     return Event(
         event=event,
         time=time,
         actor_kind=actor.kind,
         actor_id=actor.id,
         actor_name=actor.name,
-        organization=fields.pop("organization", actor.organization),  # type: ignore[arg-type]
         address=actor.address,
         session=actor.session,
-        **fields,  # type: ignore[arg-type]
+        **fields,
     )

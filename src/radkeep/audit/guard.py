@@ -6,8 +6,9 @@ Invariant: what a guarded use case refuses stands in the log before its caller h
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Unpack
 
-from radkeep.audit.events import Action, EventId, EventType, Outcome, event_by
+from radkeep.audit.events import EventFields, EventId, EventType, Outcome, event_by
 from radkeep.audit.ports import AuditLog
 from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
@@ -20,9 +21,7 @@ def guarded(
     clock: Clock,
     actor: Actor,
     event: EventId,
-    *,
-    action: Action = Action.EXECUTE,
-    **fields: object,
+    **fields: Unpack[EventFields],
 ) -> Iterator[None]:
     """Run a use case; record a RadkeepError as a refusal of ``event``, then let it go on.
 
@@ -31,7 +30,6 @@ def guarded(
         clock: for its time.
         actor: who was refused.
         event: what kind of thing was tried.
-        action: what exactly.
         fields: more of the event, such as ``study``; ``detail`` gets the error's code besides.
 
     Raises:
@@ -42,21 +40,10 @@ def guarded(
     except AuditUnavailableError:
         raise  # the log would not take this one, either
     except RadkeepError as error:
-        detail = fields.pop("detail", {})
-        known = detail if isinstance(detail, dict) else {}
+        fields["type"], fields["outcome"] = EventType.REFUSED, Outcome.SERIOUS_FAILURE
+        fields["detail"] = {**fields.get("detail", {}), "code": error.code}
         try:
-            audit.append(
-                event_by(
-                    actor,
-                    event,
-                    time=clock.now(),
-                    type=EventType.REFUSED,
-                    action=action,
-                    outcome=Outcome.SERIOUS_FAILURE,
-                    detail={**known, "code": error.code},
-                    **fields,
-                )
-            )
+            audit.append(event_by(actor, event, time=clock.now(), **fields))
         except AuditUnavailableError as unavailable:
             raise unavailable from error
         raise

@@ -45,7 +45,7 @@ SEGMENT: Final = 65_536  # entries, after which the next group starts a new pair
 CHECKPOINT_INTERVAL: Final = 1_000_000_000  # nanoseconds between two checkpoints, at least
 HISTORY_INTERVAL: Final = 256  # entries between two checkpoints that are kept for ever, at least
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _log = structlog.get_logger()
 
 

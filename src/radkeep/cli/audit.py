@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``radkeep audit``: look at the log, and prove that nobody rewrote it."""
 
+from pathlib import Path
+
 import click
 
 from radkeep.app.upkeep import verify_audit
@@ -27,10 +29,15 @@ def tail(context: Context, *, count: int) -> None:
 
 
 @audit.command()
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A copy of audit.pub that was kept elsewhere.",
+)
 @common
-def verify(context: Context) -> None:
-    """Recompute the Merkle tree from the stored entries; needs no key and no server."""
-    report = verify_audit(context.layout)
+def verify(context: Context, *, key: Path | None) -> None:
+    """Recompute the Merkle tree from the stored entries; needs no secret and no server."""
+    report = verify_audit(context.layout, key)
     if context.as_json:
         context.show(report)
     else:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``radkeep device`` and ``zone``: machines and networks."""
+"""``radkeep device`` and ``zone``: machines and networks.
+
+Invariant: a command says what the API says; it knows no rule of its own.
+"""
 
 import click
 

@@ -6,11 +6,13 @@ Invariant: an error of ours prints one line on stderr, never a trace; only a bug
 
 import logging
 import sys
+from collections.abc import Sequence
 
 import click
 
+from radkeep.app.hardening import harden
 from radkeep.app.logs import configure_logs
-from radkeep.cli import archive, audit, devices, export, people, serving, tokens
+from radkeep.cli import archive, audit, devices, export, keys, people, serving, tokens
 from radkeep.cli.failures import ProblemError, exit_code
 from radkeep.domain.errors import RadkeepError
 
@@ -21,25 +23,35 @@ def radkeep() -> None:
     """A PACS that defends itself."""
 
 
-for module in (serving, archive, export, people, devices, tokens, audit):
+for module in (serving, archive, export, people, devices, tokens, keys, audit):
     for command in module.COMMANDS:
         radkeep.add_command(command)
 
 
 def main() -> None:
-    """Run one command and leave with its exit code."""
+    """Run the command of this process and leave with its exit code."""
+    harden(child=False)  # first: any command may open the keys
     configure_logs("command", level=logging.WARNING)  # stdout is for answers
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
     try:
-        code = radkeep(standalone_mode=False)  # of click.exceptions.Exit, or None
+        # of click's Exit, or None
+        code: int | None = radkeep(arguments, prog_name="radkeep", standalone_mode=False)
     except click.exceptions.Abort:
-        sys.exit("stopped")
+        return _failed("stopped", 1)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except ProblemError as error:
-        print(f"radkeep: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        return _failed(f"radkeep: {error}", error.exit_code)
     except RadkeepError as error:
-        print(f"radkeep: {error}", file=sys.stderr)
-        sys.exit(exit_code(error))
-    sys.exit(code or 0)
+        return _failed(f"radkeep: {error}", exit_code(error))
+    return code or 0
+
+
+def _failed(line: str, code: int) -> int:
+    print(line, file=sys.stderr)
+    return code

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from radkeep.app.layout import Layout
+from radkeep.app.prompt import ask
 from radkeep.cli.client import Api, connected
 from radkeep.cli.text import shown
 
@@ -75,6 +76,19 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
 def progress(message: str) -> None:
     """Tell a person what goes on; stderr, so that stdout stays for answers."""
     print(message, file=sys.stderr, flush=True)
+
+
+def ask_new() -> str:
+    """Return a new passphrase that a person types twice, unseen.
+
+    Raises:
+        ConfigError: no terminal is there.
+    """
+    while True:
+        first = ask("New passphrase: ")
+        if first == ask("Again: "):
+            return first
+        progress("They differ.")
 
 
 def _print_table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> None:

@@ -4,7 +4,6 @@
 Invariant: what a flag says holds for this run; only ``init`` writes ``radkeep.toml``.
 """
 
-import getpass
 from typing import Any
 
 import click
@@ -13,10 +12,11 @@ import msgspec
 from radkeep.app.demo.run import run_demo
 from radkeep.app.founding import found
 from radkeep.app.layout import Layout
+from radkeep.app.prompt import ask
 from radkeep.app.serving import ready_line, serve, unlocking
 from radkeep.app.supervisor import Supervisor
 from radkeep.app.unlocked import provider
-from radkeep.cli.options import Context, common
+from radkeep.cli.options import Context, ask_new, common
 from radkeep.config import Config, KeysConfig, load
 
 
@@ -43,9 +43,7 @@ def init(
     """Make a new data directory: keys, private CA, registry, one-time enrolment link."""
     keys = msgspec.convert({"provider": key_provider}, KeysConfig)
     config = Config(keys=keys).with_server(hostname=hostname)
-    origin = provider(
-        context.layout, keys, _new_passphrase, passphrase_file=context.passphrase_file
-    )
+    origin = provider(context.layout, keys, ask_new, passphrase_file=context.passphrase_file)
     founded = found(context.layout, config, origin, organization=organization, administrator=admin)
     if context.as_json:
         context.show(founded)
@@ -64,15 +62,15 @@ def init(
 @click.command("serve")
 @click.option("--host", help="Address of the web and DIMSE doors [default: 127.0.0.1].")
 @click.option("--web-port", type=int, help="HTTPS [default: 8443].")
-@click.option("--dimse-tls-port", type=int, help="DICOM over TLS [default: 2762].")
+@click.option("--dimse-tls-port", type=int, help="DICOM over TLS: not yet served.")
 @click.option("--dimse-port", type=int, help="Plaintext DICOM, for zones that allow it.")
-@click.option("--admin-port", type=int, help="Metrics, loopback only [default: 9443].")
+@click.option("--admin-port", type=int, help="Metrics: not yet served.")
 @common
 def serve_(context: Context, **flags: str | int | None) -> None:
     """Run the server; prints READY and a JSON object when all doors answer."""
     config = _with_flags(load(context.layout.data), flags)
     with unlocking(
-        context.layout, config, _passphrase, passphrase_file=context.passphrase_file
+        context.layout, config, ask, passphrase_file=context.passphrase_file
     ) as unlocked:
         serve(unlocked, _announce)
 
@@ -121,18 +119,6 @@ def _with_flags(config: Config, flags: dict[str, str | int | None]) -> Config:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     return config.with_server(**given)
-
-
-def _passphrase() -> str:
-    return getpass.getpass("Passphrase: ")
-
-
-def _new_passphrase() -> str:
-    while True:
-        first = getpass.getpass("New passphrase: ")
-        if first == getpass.getpass("Again: "):
-            return first
-        print("They differ.")
 
 
 COMMANDS = (init, serve_, demo)

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from radkeep.crypto.digest import hkdf
+from radkeep.domain.errors import IntegrityError
 
 AUTHORITY_LIFE: Final = timedelta(days=3650)
 LEAF_LIFE: Final = timedelta(days=730)
@@ -145,7 +146,7 @@ def _leaf(
     parent = x509.load_pem_x509_certificate(authority)
     parent_key, key = _private_key(authority_seed), _private_key(seed)
     if parent.public_key() != parent_key.public_key():
-        raise ValueError("the seed is not that of the authority")
+        raise IntegrityError("the stored CA certificate is not this installation's")
     life = min(LEAF_LIFE, parent.not_valid_after_utc - now)
     public = key.public_key()
     builder = (

@@ -9,10 +9,7 @@ import hashlib
 import hmac
 from typing import Final
 
-from radkeep.domain.errors import IntegrityError
-
 DIGEST: Final = 32  # bytes of every digest and key
-_TOKEN_LABEL: Final = b"radkeep/1 token\0"
 MAX_DERIVED: Final = 255 * DIGEST  # bytes, RFC 5869 Section 2.3
 
 
@@ -45,24 +42,6 @@ def hkdf(key: bytes, salt: bytes, info: bytes, length: int = DIGEST) -> bytes:
     return derived[:length]
 
 
-def token_digest(token: str) -> bytes:
-    """Return what is stored of ``token``, in place of the token itself.
-
-    A plain hash is enough: a token holds 256 random bits and cannot be guessed from its digest.
-    """
-    return sha256(_TOKEN_LABEL, token.encode())
-
-
 def equal(left: bytes, right: bytes) -> bool:
     """Tell whether two secrets are equal, in time that depends on their length alone."""
     return hmac.compare_digest(left, right)
-
-
-def require_equal(left: bytes, right: bytes) -> None:
-    """Compare like ``equal``.
-
-    Raises:
-        IntegrityError: the two differ.
-    """
-    if not equal(left, right):
-        raise IntegrityError("a digest does not match")

@@ -15,7 +15,6 @@ from radkeep.crypto.digest import sha256
 from radkeep.domain.errors import IntegrityError
 
 KEY: Final = 32  # bytes of a private and of a public key
-SIGNATURE: Final = 64
 _ED25519: Final = b"\1"  # signature type of C2SP signed-note
 _KEY_HASH: Final = 4
 _DASH: Final = "\N{EM DASH} "

@@ -265,6 +265,8 @@ class Database:
         )
         try:
             # Pragmas take no bound values. All of these are ours: hexadecimal digits and numbers.
+            # Each page's tag, in copies too: processors hash SHA-256 in hardware, SHA-512 not.
+            connection.execute("PRAGMA cipher_default_hmac_algorithm = HMAC_SHA256")
             connection.execute(f"PRAGMA key = \"x'{self._key.hex()}'\"")
             if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                 connection.execute("PRAGMA journal_mode = WAL").fetchall()

@@ -6,22 +6,18 @@ Invariant: a path names a value of the data set by tags and item numbers and not
 """
 
 import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from radkeep.dicom.head import InstanceHead
+from radkeep.dicom.head import InstanceHead, Span
 from radkeep.dicom.headers import coding
 from radkeep.dicom.reader import What, fragments, read
 from radkeep.dicom.syntaxes import syntax
 from radkeep.domain.errors import NotFoundError
 from radkeep.domain.limits import MAX_NESTING
 
-Span = tuple[int, int]  # start and stop; positions as in ``dicom.head``
-
 _STEP: Final = r"[0-9A-F]{8}"
 _PATH: Final = re.compile(rf"{_STEP}(?:/[1-9][0-9]{{0,8}}/{_STEP}){{0,{MAX_NESTING}}}")
-_FRAGMENT: Final = struct.Struct("<QI")
 
 
 def locate(head: InstanceHead, path: str) -> Sequence[Span]:
@@ -37,9 +33,7 @@ def locate(head: InstanceHead, path: str) -> Sequence[Span]:
     if pixel is not None and wanted == f"{pixel.tag:08X}":
         if not pixel.encapsulated:
             return [(pixel.offset, pixel.offset + pixel.length)]
-        base = pixel.base
-        parts = list(_FRAGMENT.iter_unpack(pixel.fragments))[1:]
-        return [(base + start, base + start + length) for start, length in parts]
+        return pixel.fragment_spans()[1:]
     for parts_at, data, cuts in _parts(head):
         for found, spans in _values(head, data, cuts, parts_at):
             if found == wanted:

@@ -4,6 +4,7 @@
 Invariant: every tag has a VR; what the standard does not know is UN (PS3.5 Section 6.2.2).
 """
 
+import re
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
@@ -12,6 +13,9 @@ PIXEL_DATA: Final = 0x7FE00010
 FLOAT_PIXEL_DATA: Final = 0x7FE00008
 DOUBLE_PIXEL_DATA: Final = 0x7FE00009
 PIXEL_TAGS: Final = frozenset({PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA})
+
+_REMEMBERED: Final = 4_096  # tags; a peer may name any
+_HEXADECIMAL: Final = re.compile(r"[0-9A-Fa-f]{8}")
 
 Entry = tuple[str, str, str]  # VR as printed ("US or SS"), VM, keyword
 
@@ -64,6 +68,7 @@ def printed_vr(tag: int) -> str:
     return "UN"
 
 
+@lru_cache(_REMEMBERED)
 def vr_of(tag: int) -> str:
     """Return one VR for ``tag``: where PS3.6 prints alternatives, the one that is always safe."""
     return _FIRST.get(printed := printed_vr(tag), printed)
@@ -95,12 +100,11 @@ def tag_of(keyword: str) -> int | None:
     found = _keywords().get(keyword)
     if found is not None:
         return found
-    if len(keyword) == 8 and all(char in "0123456789abcdefABCDEF" for char in keyword):  # noqa: PLR2004
-        return int(keyword, 16)
-    return None
+    return int(keyword, 16) if _HEXADECIMAL.fullmatch(keyword) else None
 
 
+@cache
 def sequence_tags() -> frozenset[int]:
-    """Return the tags whose VR is SQ."""
+    """Return the tags whose VR is SQ: those that are sequences in implicit VR."""
     exact, _ = _tables()
     return frozenset(tag for tag, (vr, _, _) in exact.items() if vr == "SQ")

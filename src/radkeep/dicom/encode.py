@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from radkeep.dicom.headers import FORMS, SHORT
+from radkeep.dicom.headers import DELIMITERS, FORMS, ITEM, SHORT
 from radkeep.dicom.json_values import CODED, NUMBERS
 
 Value = bytes | str | int | float | Sequence["str | int | float"]
@@ -48,7 +48,7 @@ def _sequence(items: object, explicit: bool) -> bytes:  # noqa: FBT001 - passed 
         raise ValueError("a sequence needs items")  # noqa: TRY004 - as every other misfit
     for item in items:
         raw = encode(item, explicit=explicit)
-        out += _ITEM.pack(0xFFFE, 0xE000, len(raw)) + raw
+        out += _ITEM.pack(DELIMITERS, ITEM, len(raw)) + raw
     return bytes(out)
 
 

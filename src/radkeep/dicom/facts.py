@@ -89,8 +89,9 @@ class Facts:
 
     @property
     def frames(self) -> int:
-        """Return the Number of Frames, 1 when absent or nonsense."""
-        return frames_of(self)
+        """Return the Number of Frames (0028,0008), 1 when absent or nonsense."""
+        number = self.integer(levels.NUMBER_OF_FRAMES) or 1
+        return number if 1 <= number <= _MAX_FRAMES else 1
 
     def values(self, tag: int) -> tuple[str, ...]:
         """Return the decoded values of an attribute of ``levels.WANTED``, without padding."""
@@ -107,6 +108,11 @@ class Facts:
 
     def integer(self, tag: int) -> int | None:
         """Return the first value as an integer, None when it is none."""
+        raw = self.raw.get(tag)
+        if not raw:
+            return None
+        if len(raw) == _SHORT and vr_of(tag) == "US":  # most are: no need to decode text
+            return int.from_bytes(raw, "big" if self.big else "little")
         first = self.values(tag)[:1]
         try:
             return int(first[0]) if first and len(first[0]) <= _MAX_DIGITS else None
@@ -135,13 +141,8 @@ class Facts:
 
 
 _MAX_DIGITS: Final = 20
+_SHORT: Final = 2  # bytes of VR US
 _MAX_FRAMES: Final = (1 << 31) - 1  # IS
-
-
-def frames_of(facts: Facts) -> int:
-    """Return the Number of Frames (0028,0008), 1 when absent or nonsense."""
-    number = facts.integer(levels.NUMBER_OF_FRAMES) or 1
-    return number if 1 <= number <= _MAX_FRAMES else 1
 
 
 def _uid(raw: Mapping[int, bytes], tag: int) -> Uid:

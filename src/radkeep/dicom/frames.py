@@ -4,19 +4,16 @@
 Invariant: the ranges lie inside Pixel Data, whatever offset tables say.
 """
 
-import struct
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from radkeep.dicom.bulk import locate
-from radkeep.dicom.head import InstanceHead, PixelLayout
+from radkeep.dicom.head import InstanceHead, PixelLayout, Span
 from radkeep.domain.errors import NotFoundError
 
-Span = tuple[int, int]  # start and stop; positions as in ``dicom.head``
 Peek = Callable[[int, int], bytes]
 
-_FRAGMENT: Final = struct.Struct("<QI")
 _END_OF_IMAGE: Final = b"\xff\xd9"  # JPEG, JPEG-LS and JPEG 2000 end with it
 _SEARCHED: Final = 10  # bytes at a fragment's end: the marker and padding
 _EXTENDED_OFFSETS: Final = "7FE00001"
@@ -60,7 +57,7 @@ def _native(pixel: PixelLayout, number: int) -> list[Span]:
 
 
 def _encapsulated(head: InstanceHead, pixel: PixelLayout, number: int, peek: Peek) -> list[Span]:
-    items = fragments(pixel)
+    items = pixel.fragment_spans()
     if len(items) < 2:  # noqa: PLR2004 - the Basic Offset Table and a fragment
         return []
     table, parts = items[0], items[1:]
@@ -69,15 +66,6 @@ def _encapsulated(head: InstanceHead, pixel: PixelLayout, number: int, peek: Pee
         or _by_basic_table(table, parts, number, peek)
         or _by_fragments(parts, pixel.frames, number, peek)
     )
-
-
-def fragments(pixel: PixelLayout) -> list[Span]:
-    """Return where the fragments of ``pixel`` lie, the Basic Offset Table first."""
-    base = pixel.base
-    return [
-        (base + start, base + start + length)
-        for start, length in _FRAGMENT.iter_unpack(pixel.fragments)
-    ]
 
 
 def _by_extended_table(

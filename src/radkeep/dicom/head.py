@@ -13,12 +13,14 @@ from typing import Final, Protocol, Self
 
 import msgspec
 
-from radkeep.dicom.headers import Cut
+from radkeep.dicom.headers import FRAGMENT, Cut
 from radkeep.dicom.syntaxes import syntax
 from radkeep.domain.errors import IntegrityError
 from radkeep.domain.uid import Uid
 
 VERSION: Final = 1
+
+Span = tuple[int, int]  # start and stop
 
 
 class PixelLayout(msgspec.Struct, frozen=True, array_like=True):
@@ -30,12 +32,17 @@ class PixelLayout(msgspec.Struct, frozen=True, array_like=True):
     length: int  # bytes from the value's start to its end, item headers and delimiter included
     frames: int  # Number of Frames; 1 when absent or nonsense
     frame_bits: int  # bits of one native frame; 0 when unknown
-    fragments: bytes = (
-        b""  # "<QI" (position, length) each; the first item is the Basic Offset Table
-    )
+    fragments: bytes = b""  # ``FRAGMENT`` each; the first item is the Basic Offset Table
     base: int = 0  # to be added to the positions of fragments
     encapsulated: bool = False
     word: int = 1  # bytes of a big endian word, to be turned on the way out; 1: nothing to turn
+
+    def fragment_spans(self) -> list[Span]:
+        """Return where the fragments lie, the Basic Offset Table first."""
+        return [
+            (self.base + start, self.base + start + length)
+            for start, length in FRAGMENT.iter_unpack(self.fragments)
+        ]
 
 
 class Named(Protocol):

@@ -5,10 +5,7 @@ Invariant: the tables here are the only place that knows VR codes as bytes.
 """
 
 import struct
-from functools import cache
-from typing import Final, NamedTuple, Protocol
-
-from radkeep.dicom.dictionary import sequence_tags
+from typing import Any, Final, NamedTuple, Protocol
 
 SHORT: Final = 1  # 16-bit length
 LONG: Final = 2  # two reserved bytes, 32-bit length
@@ -28,13 +25,17 @@ DELIMITERS: Final = 0xFFFE  # group of items and delimiters
 ITEM: Final = 0xE000
 ITEM_END: Final = 0xE00D
 SEQUENCE_END: Final = 0xE0DD
+TRAILING_PADDING: Final = 0xFFFCFFFC  # a tag without meaning (PS3.10 Section 7.2)
+FRAGMENT: Final = struct.Struct("<QI")  # position and length, as heads keep a fragment
 CUT_BYTES: Final = 64 << 10  # a longer value is left out of the head
 
 Cut = tuple[int, int, int]  # place in elements + tail, length of the value, body position or -1
 
 
 class _Unpack(Protocol):
-    def __call__(self, buffer: bytes | bytearray | memoryview, offset: int = 0, /) -> tuple: ...  # type: ignore[type-arg]
+    def __call__(
+        self, buffer: bytes | bytearray | memoryview, offset: int = 0, /
+    ) -> tuple[Any, ...]: ...
 
 
 class Coding(NamedTuple):
@@ -64,9 +65,3 @@ def coding(*, explicit: bool, big: bool) -> Coding:
     if not explicit:
         return IMPLICIT
     return EXPLICIT_BIG if big else EXPLICIT_LITTLE
-
-
-@cache
-def sequences() -> frozenset[int]:
-    """Return the tags that are sequences in implicit VR."""
-    return sequence_tags()

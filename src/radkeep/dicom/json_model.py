@@ -14,17 +14,16 @@ from radkeep.dicom.charsets import DEFAULT, Charset, charset
 from radkeep.dicom.dictionary import printed_vr, vr_of
 from radkeep.dicom.facts import UTF_8
 from radkeep.dicom.head import InstanceHead
-from radkeep.dicom.headers import IMPLICIT, Coding, coding
+from radkeep.dicom.headers import IMPLICIT, TRAILING_PADDING, Coding, coding
 from radkeep.dicom.json_values import BINARY, Json, element
+from radkeep.dicom.levels import SPECIFIC_CHARACTER_SET
 from radkeep.dicom.reader import Event, What, read
 from radkeep.dicom.syntaxes import syntax
 from radkeep.domain.errors import UndecodableError
 from radkeep.domain.limits import LARGE_VALUE_BYTES
 
 _ENCODE: Final = msgspec.json.Encoder().encode
-_CHARSET: Final = 0x00080005
 _PIXEL_REPRESENTATION: Final = 0x00280103
-_PADDING: Final = 0xFFFCFFFC
 _MAX_KNOWN_UN: Final = 0xFFFF  # a UN value up to here may have had a short VR (PS3.5 6.2.2)
 
 
@@ -87,7 +86,7 @@ class _Builder:
         for event in read(data, used, cuts):
             level, what = levels[-1], event.what
             if what is What.VALUE or what is What.FRAGMENTS:
-                if event.tag & 0xFFFF and event.tag != _PADDING:  # no group lengths in JSON
+                if event.tag & 0xFFFF and event.tag != TRAILING_PADDING:  # no group lengths in JSON
                     key = f"{event.tag:08X}"
                     level.json[key] = self._element(level, key, event, data, big=used.big)
             elif what is What.OPEN:
@@ -107,7 +106,7 @@ class _Builder:
         ):
             return {"vr": vr, "BulkDataURI": self._bulk + level.path + key}
         raw = bytes(data[event.start : event.start + length])
-        if event.tag == _CHARSET:
+        if event.tag == SPECIFIC_CHARACTER_SET:
             level.charset = charset(raw)
             return UTF_8 if raw.strip(b" \0") else {"vr": "CS"}
         if event.tag == _PIXEL_REPRESENTATION:

@@ -8,7 +8,13 @@ from typing import Final
 
 from radkeep.dicom.query import Level
 
+PATIENT_NAME: Final = 0x00100010
 PATIENT_ID: Final = 0x00100020
+STUDY_DATE: Final = 0x00080020
+ACCESSION_NUMBER: Final = 0x00080050
+REFERRING_PHYSICIAN: Final = 0x00080090
+MODALITY: Final = 0x00080060
+MODALITIES_IN_STUDY: Final = 0x00080061  # made by the catalog, in no instance
 STUDY_UID: Final = 0x0020000D
 SERIES_UID: Final = 0x0020000E
 SOP_CLASS: Final = 0x00080016
@@ -22,7 +28,7 @@ PHOTOMETRIC: Final = 0x00280004
 BITS_ALLOCATED: Final = 0x00280100
 
 PATIENT: Final = (
-    0x00100010,  # Patient's Name
+    PATIENT_NAME,
     PATIENT_ID,
     0x00100021,  # Issuer of Patient ID
     0x00100030,  # Patient's Birth Date
@@ -30,11 +36,11 @@ PATIENT: Final = (
     0x00100040,  # Patient's Sex
 )
 STUDY: Final = (
-    0x00080020,  # Study Date
+    STUDY_DATE,
     0x00080030,  # Study Time
-    0x00080050,  # Accession Number
+    ACCESSION_NUMBER,
     0x00080080,  # Institution Name
-    0x00080090,  # Referring Physician's Name
+    REFERRING_PHYSICIAN,
     0x00081030,  # Study Description
     0x00080201,  # Timezone Offset From UTC
     *PATIENT,
@@ -47,7 +53,7 @@ STUDY: Final = (
 SERIES: Final = (
     0x00080021,  # Series Date
     0x00080031,  # Series Time
-    0x00080060,  # Modality
+    MODALITY,
     0x00080070,  # Manufacturer
     0x00081010,  # Station Name
     0x0008103E,  # Series Description

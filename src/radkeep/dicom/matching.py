@@ -38,11 +38,6 @@ def fold(name: str) -> str:
     return re.sub(r"\s+", " ", plain).rstrip("^ ").strip()
 
 
-def folded_groups(name: str) -> tuple[str, ...]:
-    """Return each component group of a person name, folded (PS3.5 Section 6.2.1)."""
-    return tuple(folded for group in name.split("=")[:3] if (folded := fold(group)))
-
-
 def matches(filters: Iterable[Match], entity: Json) -> bool:
     """Tell whether the DICOM JSON object ``entity`` fulfills all ``filters``."""
     return all(_fulfills(match, entity) for match in filters)

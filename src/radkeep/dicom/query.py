@@ -18,6 +18,7 @@ from radkeep.domain.uid import Uid
 MAX_KEY_LENGTH: Final = 4096  # characters of one matching value; UID lists fit
 MAX_LISTED_UIDS: Final = 512  # in one UID list
 MAX_PATH: Final = 4  # sequence levels in one key
+MAX_OFFSET: Final = 1_000_000  # rows before a page; whoever goes beyond names more keys instead
 DEFAULT_LIMIT: Final = 100  # rows of a page when the client names no limit
 
 ALL: Final = "all"  # include every attribute that is known (includefield=all)

@@ -12,6 +12,7 @@ from radkeep.dicom.dictionary import PIXEL_TAGS, vr_of
 from radkeep.dicom.headers import (
     DELIMITERS,
     FORMS,
+    FRAGMENTED,
     IMPLICIT,
     ITEM,
     ITEM_END,
@@ -59,7 +60,7 @@ class _Box(NamedTuple):
 
 _BROKEN: Final = "the data set is broken"
 _FAR: Final = 1 << 62
-_FRAGMENTED: Final = frozenset({"OB", "OW"})  # may have undefined length (PS3.5 Annex A.4)
+_FRAGMENTED: Final = frozenset(vr.decode() for vr in FRAGMENTED)
 
 
 def read(

@@ -106,6 +106,14 @@ class Scanner:
         return Scan(facts=facts, layout=layout)
 
     @property
+    def held(self) -> int:
+        """Return the bytes of the instance that are kept so far."""
+        walker, meta = self._walker, self._meta
+        if walker is not None:
+            return len(walker.kept) + len(walker.fragments)
+        return len(meta.held) if meta is not None else 0
+
+    @property
     def _base(self) -> int:
         """Return what turns a position in the data set into a head's position."""
         return 0 if self._inflater is not None else self.data_set_offset

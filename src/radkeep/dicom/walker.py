@@ -9,14 +9,14 @@ Places: ``_pos`` and the index count in ``kept``; adding ``_shift``, the bytes l
 gives the position in the data set.
 """
 
-import struct
 from typing import Final
 
-from radkeep.dicom.dictionary import PIXEL_TAGS
+from radkeep.dicom.dictionary import PIXEL_TAGS, sequence_tags
 from radkeep.dicom.headers import (
     CUT_BYTES,
     DELIMITERS,
     FORMS,
+    FRAGMENT,
     FRAGMENTED,
     IMPLICIT,
     ITEM,
@@ -28,7 +28,6 @@ from radkeep.dicom.headers import (
     UNDEFINED,
     Coding,
     Cut,
-    sequences,
 )
 from radkeep.domain.errors import UndecodableError
 from radkeep.domain.limits import MAX_ELEMENTS, MAX_HEAD_BYTES, MAX_NESTING
@@ -39,7 +38,6 @@ PIECE: Final = 16 << 10
 _FAR: Final = 1 << 62  # beyond any data set
 _TOP, _ITEM, _SEQUENCE, _FRAGMENTS = range(4)
 _FIRST_PIXEL_TAG: Final = min(PIXEL_TAGS)
-_FRAGMENT: Final = struct.Struct("<QI")
 
 
 class Walker:
@@ -148,7 +146,7 @@ class Walker:
         coding, top, last = self._coding, self._kind == _TOP, self.last
         explicit, header, long = coding.explicit, coding.header, coding.long
         limit = min(self._end - self._shift, len(kept))
-        form_of, nested, index, wanted = FORMS.get, sequences(), self.index, self._wanted
+        form_of, nested, index, wanted = FORMS.get, sequence_tags(), self.index, self._wanted
         while pos + 8 <= limit:
             if explicit:
                 group, element, vr, length = header(kept, pos)
@@ -209,7 +207,7 @@ class Walker:
                     return self._wait(at + 4)
                 (length,) = coding.long(self.kept, at)
                 at += 4
-        elif tag in sequences():
+        elif tag in sequence_tags():
             form = SEQUENCE_FORM
         return self._element(tag, vr, form, at, length)
 
@@ -271,7 +269,7 @@ class Walker:
         if length == UNDEFINED:
             raise UndecodableError("a fragment of encapsulated data has no length")
         if self._in_pixel:
-            self.fragments.extend(_FRAGMENT.pack(at + self._shift, length))
+            self.fragments.extend(FRAGMENT.pack(at + self._shift, length))
             self._pos, self._skip = at, length
         elif length > CUT_BYTES:
             self._cut(at, length)

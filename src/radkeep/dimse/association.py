@@ -144,7 +144,8 @@ class Association:
     def after_read(self, now: float) -> None:
         """Hand over what has gathered, write answers, pause if too much is under way."""
         self._active = now
-        self.flush()
+        if self._answers or self._releasing:
+            self.flush()
         if self._steps and (not self._storing or self._gathered >= HANDOVER):
             self._hand_over()
 
@@ -154,12 +155,15 @@ class Association:
 
     def throttle(self, queued_by_all: Callable[[], int]) -> bool:
         """Decide again whether to pause; True while more must not be read."""
-        queued = self._intake.queued()
+        queued = self._intake.sent - self._intake.taken
+        settings, was_paused = self._settings, self._intake.paused
         self.paused = (
-            self._under_way() >= self._settings.outstanding
-            or queued > self._settings.queued_per_association
-            or (queued > SEGMENT and queued_by_all() > self._settings.queued)
+            self._under_way() >= settings.outstanding
+            or queued > settings.queued_per_association
+            or (queued > SEGMENT and queued_by_all() > settings.queued)
         )
+        if not self.paused and not was_paused:
+            return False
         if self.paused:
             if self._steps:
                 self._hand_over()

@@ -112,6 +112,9 @@ class Channel(asyncio.BufferedProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        unfinished = self._inbox.waits or self._connection.in_message
+        if unfinished and self.phase is not Phase.CLOSING:
+            self._host.violated(self, Violation.PROTOCOL, "the connection ends inside a message")
         self._connection.transport_closed()
         if self.association is not None:
             self.association.end()
@@ -166,15 +169,17 @@ class Channel(asyncio.BufferedProtocol):
     def _handle(self, events: list[Event]) -> None:
         try:
             for event in events:
-                self._handle_one(event)
+                if type(event) is DataReceived and self.association is not None:
+                    self.association.data(event)
+                else:
+                    self._handle_one(event)
         except RemoteProtocolError as error:
             self._violate(error)
 
     def _handle_one(self, event: Event) -> None:
         match event:
             case DataReceived():
-                if self.association is not None:
-                    self.association.data(event)
+                pass  # nobody wants it any more
             case CommandReceived():
                 if self.association is not None:
                     self.association.command(event, self._host.now())

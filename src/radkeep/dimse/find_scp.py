@@ -13,7 +13,7 @@ import msgspec
 from radkeep.dicom.dictionary import vr_of
 from radkeep.dicom.encode import Element
 from radkeep.dicom.identifiers import Path, answer
-from radkeep.dicom.levels import BY_LEVEL, SPECIFIC_CHARACTER_SET
+from radkeep.dicom.levels import BY_LEVEL, MODALITIES_IN_STUDY, SPECIFIC_CHARACTER_SET
 from radkeep.dicom.matching import TIMES
 from radkeep.dicom.query import Level, Match, MatchKind, Query
 from radkeep.dicom.status import OUT_OF_RESOURCES, SUCCESS
@@ -33,7 +33,7 @@ _CONTROL: Final = frozenset(
 )
 _COUNTED: Final[Mapping[Level, tuple[int, ...]]] = {  # what the catalog counts, by level
     Level.PATIENT: (0x00201200, 0x00201202, 0x00201204),
-    Level.STUDY: (0x00080061, 0x00201206, 0x00201208),
+    Level.STUDY: (MODALITIES_IN_STUDY, 0x00201206, 0x00201208),
     Level.SERIES: (0x00201209,),
     Level.INSTANCE: (),
 }

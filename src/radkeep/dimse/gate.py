@@ -15,11 +15,12 @@ from radkeep.dimse.buffers import SegmentPool
 from radkeep.dimse.channel import Channel, Phase
 from radkeep.dimse.descriptors import affordable
 from radkeep.dimse.incidents import Incidents
-from radkeep.dimse.lobby import Crowd, source_of
 from radkeep.dimse.ports import Incident, Violation
 from radkeep.dimse.settings import DimseSettings
 from radkeep.dimse.wire.pdu import AssociateRequest
 from radkeep.dimse.wire.state import State
+from radkeep.domain.addresses import source_of
+from radkeep.domain.crowd import Crowd
 
 _log: Final = structlog.get_logger()
 
@@ -107,6 +108,14 @@ class Gate:
         self.closed = True
         for channel in (*self._silent.members(), *self._half_open.members()):
             channel.cut()
+
+    def withdraw(self, channel: Channel) -> None:
+        """Abort an association whose peer would not be admitted any more."""
+        if channel not in self.associated:
+            return
+        _log.info("dimse.withdrawn", address=channel.address, session=channel.session)
+        self.violated(channel, Violation.WITHDRAWN, "the device was removed or changed")
+        channel.abort()
 
     def end_idle(self) -> None:
         """Abort associations that have nothing under way."""

@@ -45,6 +45,11 @@ class Inbox:
             self._next_segment()
         return self._view[self._end : None if in_message else self._end + TURN]
 
+    @property
+    def waits(self) -> bool:
+        """Whether bytes have come that are not consumed."""
+        return self._start < self._end
+
     def waiting(self, received: int) -> memoryview:
         """Return all that waits, with ``received`` more bytes."""
         self._end += received

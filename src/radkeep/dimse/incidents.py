@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Violations on their way to the audit log: each is counted, none can flood it.
 
-Invariant: the first incident of a kind and address is recorded at once, equal ones within the
-interval become one record with their count; memory is bounded whatever the peers do.
+Invariant: the first incident of a kind, address and device is recorded at once, equal ones within
+the interval become one record with their count; memory is bounded whatever the peers do.
 """
 
 from collections.abc import Callable
@@ -31,14 +31,15 @@ class Incidents:
     def __init__(self, record: Callable[[Incident], None], interval: float) -> None:
         """Send records by ``record``, which must not block; ``interval`` in seconds."""
         self._record, self._interval = record, interval
-        self._windows: dict[tuple[Violation, str, str], _Window] = {}
+        self._windows: dict[tuple[Violation, str, str, str], _Window] = {}
 
     def note(self, incident: Incident, now: float) -> None:
         """Record ``incident``, now or together with others like it."""
-        key = (incident.violation, incident.detail, incident.address)
+        device = incident.actor.id if incident.actor is not None else ""
+        key = (incident.violation, incident.detail, incident.address, device)
         if key not in self._windows and len(self._windows) >= _KINDS:
             incident = replace(incident, detail="of many kinds", address="", actor=None, session="")
-            key = (incident.violation, incident.detail, "")
+            key = (incident.violation, incident.detail, "", "")
         window = self._windows.get(key)
         if window is not None:
             window.more += incident.count

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from radkeep.dicom.identifiers import Path, keys
+from radkeep.dicom.levels import PATIENT_ID, SERIES_UID, SOP_INSTANCE, STUDY_UID
 from radkeep.dicom.query import Level
 from radkeep.dicom.syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from radkeep.dimse.wire.commands import CommandField
@@ -30,10 +31,10 @@ _LEVELS: Final = MappingProxyType(
 LEVEL_NAMES: Final = MappingProxyType({level: name for name, level in _LEVELS.items()})
 UNIQUE: Final = MappingProxyType(
     {
-        Level.PATIENT: 0x00100020,
-        Level.STUDY: 0x0020000D,
-        Level.SERIES: 0x0020000E,
-        Level.INSTANCE: 0x00080018,
+        Level.PATIENT: PATIENT_ID,
+        Level.STUDY: STUDY_UID,
+        Level.SERIES: SERIES_UID,
+        Level.INSTANCE: SOP_INSTANCE,
     }
 )
 _PATIENT_ROOT: Final = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)

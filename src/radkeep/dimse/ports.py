@@ -45,6 +45,15 @@ class Admission(Protocol):
         """
         ...
 
+    def recheck(self, actor: Actor) -> None:
+        """Return only if ``actor``, admitted before, would be admitted again as it is.
+
+        Raises:
+            ForbiddenError: it would not; its associations end.
+            UnavailableError: cannot be decided now.
+        """
+        ...
+
 
 class Transfer(Protocol):
     """What one association stores, as the audit log sees it."""
@@ -179,6 +188,7 @@ class Violation(StrEnum):
     PROTOCOL = "protocol-violation"  # PS3.7 or PS3.8 broken, or a limit passed
     TOO_SLOW = "too-slow"  # a deadline passed inside a request or a message
     CROWDED_OUT = "crowded-out"  # made room for a newcomer
+    WITHDRAWN = "admission-withdrawn"  # the device was removed or changed meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from radkeep.dimse.get_scp import GetScp
 from radkeep.dimse.models import MODELS, SYNTAXES, agree
 from radkeep.dimse.move_scp import MoveScp
 from radkeep.dimse.operations import Service
+from radkeep.dimse.patrol import Patrol
 from radkeep.dimse.ports import (
     Admission,
     Destinations,
@@ -116,6 +117,7 @@ class DimseServer:
             operators=self._operators,
             outbox=self._outbox,
         )
+        self._patrol = Patrol(admission=self._admission, gate=self._gate, threads=self._threads)
         self._ticker = loop.create_task(self._tick())
         return self
 
@@ -149,6 +151,7 @@ class DimseServer:
         self._gate.end_all()
         self._ticker.cancel()
         await asyncio.gather(self._ticker, return_exceptions=True)
+        await self._patrol.close()
         for worker in self._workers:
             if not await self._loop.run_in_executor(None, worker.stop, self._settings.grace):
                 _log.error("dimse.worker.stuck")
@@ -171,6 +174,7 @@ class DimseServer:
         while True:
             await asyncio.sleep(self._settings.tick)
             self._gate.sweep(self._loop.time())
+            self._patrol.look(self._loop.time())
 
     def _record(self, incident: Incident) -> None:
         """Send an incident to the witness, unless that is far behind."""

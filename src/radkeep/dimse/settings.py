@@ -9,7 +9,7 @@ from typing import Final
 
 from radkeep.dimse.wire.connection import DEFAULT_MAX_LENGTH
 
-SEGMENT: Final = 262_144  # bytes; one recv of a fast sender fills about one
+SEGMENT: Final = 278_528  # bytes; a PDU of the longest length, its headers and its command
 FIRST_BUFFER: Final = 4_096  # bytes; a usual A-ASSOCIATE-RQ of up to 20 contexts
 HANDOVER: Final = 131_072  # bytes gathered before the ingest thread is woken inside a data set
 TURN: Final = 65_536  # bytes read at once outside a message: at most 750 echoes, 20 ms of the loop
@@ -48,3 +48,4 @@ class DimseSettings:
     grace: float = 10.0  # at shutdown, for what is under way
     incident_interval: float = 10.0  # equal incidents of one address become one record
     tick: float = 1.0  # how often deadlines are looked at
+    recheck: float = 3.0  # between looks at whether associated devices are still registered

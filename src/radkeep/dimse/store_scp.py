@@ -23,6 +23,7 @@ from radkeep.domain.actor import Actor
 from radkeep.domain.errors import InvalidRequestError, RadkeepError, UnsupportedError
 
 _log: Final = structlog.get_logger()
+PROTOCOL: Final = "c-store"  # as the audit log names this door
 _BUG: Final = "internal error"  # all that a peer hears of one
 
 
@@ -107,7 +108,7 @@ class Intake:
         """Do ``steps`` in order; no exception leaves, for the thread serves others too."""
         for step in steps:
             if isinstance(step, memoryview):
-                self._attempt(partial(self._feed, step))
+                self._feed(step)
                 self.taken += len(step)
             elif isinstance(step, StoreRequest):
                 self._request, self._refusal = step, None
@@ -130,7 +131,7 @@ class Intake:
         command = request.command
         if self._transfer is None:
             self._transfer = self._store.transfer(
-                self._actor, session=self._session, protocol="DICOM"
+                self._actor, session=self._session, protocol=PROTOCOL
             )
         self._reception = self._store.receive(
             self._transfer,
@@ -141,7 +142,10 @@ class Intake:
 
     def _feed(self, data: memoryview) -> None:
         if self._reception is not None:
-            self._reception.feed(data)
+            try:
+                self._reception.feed(data)
+            except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
+                self._fail(error)
 
     def _finish(self) -> None:
         if self._reception is not None and self._request is not None:
@@ -174,13 +178,16 @@ class Intake:
         try:
             action()
         except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
-            reception, self._reception = self._reception, None
-            if self._request is not None and self._refusal is None:
-                self._refusal = self._refuse(self._request, error)
-            elif not isinstance(error, RadkeepError):
-                _log.error("dimse.store.failed", session=self._session, exc_info=error)
-            if reception is not None and not isinstance(error, RadkeepError):
-                self._attempt(reception.abandon)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        reception, self._reception = self._reception, None
+        if self._request is not None and self._refusal is None:
+            self._refusal = self._refuse(self._request, error)
+        elif not isinstance(error, RadkeepError):
+            _log.error("dimse.store.failed", session=self._session, exc_info=error)
+        if reception is not None and not isinstance(error, RadkeepError):
+            self._attempt(reception.abandon)
 
     def _refuse(self, request: StoreRequest, error: BaseException) -> Answer:
         if isinstance(error, RadkeepError):

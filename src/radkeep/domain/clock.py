@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time as an argument, so that tests need no patches. All times are aware and in UTC."""
+"""Time as an argument, so that tests need no patches.
+
+Invariant: all times are aware and in UTC; nothing else in the house reads the clock.
+"""
 
 from datetime import UTC, datetime
 from typing import Protocol

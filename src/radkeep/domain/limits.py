@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits that more than one room keeps, each with its unit and its reason."""
+"""What one instance may cost, in one place, so that the limits can be weighed against each other.
+
+Invariant: each limit holds before the memory or time that it bounds is spent.
+"""
 
 from typing import Final
 

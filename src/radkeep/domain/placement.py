@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a record lies in the volumes."""
+"""Where a record lies in the volumes.
+
+Invariant: a placement never changes: volumes are appended to, and records are never moved.
+"""
 
 from dataclasses import dataclass
 

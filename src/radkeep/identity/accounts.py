@@ -16,6 +16,7 @@ from radkeep.domain.errors import ForbiddenError, InvalidRequestError, NotFoundE
 from radkeep.identity import names, ports
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.permissions import Permission
+from radkeep.identity.policy import own_organization
 from radkeep.identity.records import Account
 from radkeep.identity.roles import Role, parse_roles
 
@@ -23,7 +24,7 @@ from radkeep.identity.roles import Role, parse_roles
 class Accounts:
     """Manages accounts. Thread-safe."""
 
-    def __init__(self, *, accounts: ports.Accounts, deeds: Deeds, clock: Clock) -> None:
+    def __init__(self, *, accounts: ports.AccountStore, deeds: Deeds, clock: Clock) -> None:
         self._accounts = accounts
         self._deeds = deeds
         self._clock = clock
@@ -125,22 +126,14 @@ class Accounts:
         with self._changing(actor, email, "account.roles", roles=text) as account:
             self._accounts.set_roles(account.id, wanted)
 
-    def has_enrolled_administrator(self) -> bool:
-        """Tell whether somebody can sign in and manage accounts; other hosts need that first."""
-        return any(
-            account.enrolled and account.disabled is None and Role.ADMINISTRATOR in account.roles
-            for account in self._accounts.of("")
-        )
-
     def _new(
         self, actor: Actor, email: str, *, name: str, roles: Iterable[str], demo: bool
     ) -> Account:
-        if not actor.organization:
-            raise InvalidRequestError("an account belongs to an organization: name one")
+        organization = own_organization(actor, "an account")
         address = names.email_address(email)
         return Account(
             id=secrets.token_hex(16),
-            organization=actor.organization,
+            organization=organization,
             email=address,
             name=names.label(name or address.partition("@")[0][: names.MAX_LABEL], "person"),
             roles=_some(roles),
@@ -163,6 +156,14 @@ class Accounts:
             detail={"account": account.id, "email": account.email, **detail},
         ):
             yield account
+
+
+def has_enrolled_administrator(accounts: ports.AccountStore) -> bool:
+    """Tell whether somebody can sign in and manage accounts; other hosts need that first."""
+    return any(
+        account.enrolled and account.disabled is None and Role.ADMINISTRATOR in account.roles
+        for account in accounts.of("")
+    )
 
 
 def _some(roles: Iterable[str]) -> frozenset[Role]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from radkeep.audit.events import Action, EventId, EventType, Outcome, event_by
 from radkeep.audit.ports import AuditLog
-from radkeep.domain.actor import Actor
+from radkeep.domain.actor import Actor, ActorKind
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import ForbiddenError, RadkeepError
 from radkeep.identity.permissions import Permission
@@ -38,6 +38,16 @@ class Deeds:
         except ForbiddenError as error:
             self.refused(actor, deed, str(error))
             raise
+
+    def require_at_host(self, actor: Actor, deed: str) -> None:
+        """Let only the host's own operator pass, and record a refusal.
+
+        Raises:
+            ForbiddenError: ``actor`` is somebody else.
+        """
+        if actor.kind is not ActorKind.LOCAL:
+            self.refused(actor, deed, "not at the host")
+            raise ForbiddenError("only at the host itself")
 
     def refused(self, actor: Actor, deed: str, reason: str) -> None:
         """Record that ``actor`` was refused ``deed``."""

@@ -13,6 +13,7 @@ from typing import Final
 from radkeep.audit.events import Action, EventType
 from radkeep.crypto.tokens import new_token, token_digest
 from radkeep.domain.actor import Actor, ActorKind
+from radkeep.domain.addresses import peer_address
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import (
     ForbiddenError,
@@ -21,7 +22,7 @@ from radkeep.domain.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
-from radkeep.identity import actors, founding, names, ports
+from radkeep.identity import actors, founding, ports
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.login import SignedIn
 from radkeep.identity.records import Account
@@ -158,7 +159,7 @@ class Demo:
 
     def _require_loopback(self, address: str) -> None:
         try:
-            loopback = names.peer_address(address).is_loopback
+            loopback = peer_address(address).is_loopback
         except InvalidRequestError:
             loopback = False
         if not loopback:

@@ -15,6 +15,7 @@ from typing import Final
 
 from radkeep.audit.events import Action, EventType
 from radkeep.domain.actor import Actor
+from radkeep.domain.addresses import peer_address
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import (
     AlreadyExistsError,
@@ -27,6 +28,7 @@ from radkeep.identity import actors, names, ports
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.knocks import Knocks
 from radkeep.identity.permissions import Permission, Service, parse_services
+from radkeep.identity.policy import own_organization
 from radkeep.identity.records import Device, Network, Zone
 from radkeep.identity.zones import narrowest
 
@@ -101,18 +103,19 @@ class Devices:
             raise
         return actors.device(device, address=address)
 
-    def recheck(self, actor: Actor) -> None:
-        """Return only if the admitted ``actor`` is still registered with the same services.
+    def recheck(self, actor: Actor, *, verified: bool = False) -> None:
+        """Return only if the admitted ``actor`` would be admitted again with the same services.
+
+        Its zone counts as well: where plaintext is not allowed any more, ``verified`` decides, as
+        at ``admit``. Nothing is audited here, for nobody knocked.
 
         Raises:
-            ForbiddenError: it is not; its association should end.
+            ForbiddenError: it would not; its association should end.
         """
-        for device in self._current().devices.get(actor.id, ()):
-            if device.organization == actor.organization:
-                if actors.device(device, address="").permissions == actor.permissions:
-                    return
-                break
-        raise ForbiddenError("the device is not registered like this any more")
+        device = self._decide(actor.id, self._ae_title, actor.address, verified=verified)
+        now = actors.device(device, address=actor.address)
+        if (now.organization, now.permissions) != (actor.organization, actor.permissions):
+            raise ForbiddenError("the device is not registered like this any more")
 
     def destination(self, organization: str, ae_title: str) -> Device:
         """Return the device of ``organization`` that objects may be sent to.
@@ -132,7 +135,7 @@ class Devices:
             ForbiddenError: no zone says so.
             InvalidRequestError: not an address.
         """
-        peer = names.peer_address(address)
+        peer = peer_address(address)
         zone = narrowest(self._current().zones.get(organization, ()), peer)
         if zone is None or not zone.plaintext:
             raise ForbiddenError("the zone of the destination does not allow plaintext")
@@ -163,13 +166,12 @@ class Devices:
         self._deeds.require(
             actor, Permission.DEVICE_MANAGE, organization=actor.organization, deed=deed
         )
-        if not actor.organization:
-            raise InvalidRequestError("a device belongs to an organization: name one")
+        organization = own_organization(actor, "a device")
         if not 0 <= port <= _MAX_PORT or (port and not host):
             raise InvalidRequestError("a destination has a host and a port up to 65,535")
         device = Device(
             id=secrets.token_hex(16),
-            organization=actor.organization,
+            organization=organization,
             ae_title=names.ae_title(ae_title),
             addresses=_may_call_from(host, list(addresses)),
             services=parse_services(services),
@@ -216,7 +218,7 @@ class Devices:
         if called != self._ae_title:
             raise RejectedError(TrueReason.CALLED)
         try:
-            peer = names.peer_address(address)
+            peer = peer_address(address)
         except InvalidRequestError:
             raise RejectedError(TrueReason.NO_ADDRESS) from None
         known = self._current()

@@ -13,11 +13,10 @@ from typing import Final
 from radkeep.audit.events import Action, EventType
 from radkeep.crypto import otp
 from radkeep.crypto.tokens import new_token, token_digest
-from radkeep.domain.actor import Actor, ActorKind
+from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import (
     AlreadyExistsError,
-    ForbiddenError,
     InvalidRequestError,
     Kind,
     NotFoundError,
@@ -172,9 +171,7 @@ class Enrolment:
             ForbiddenError: ``actor`` is not the host's operator.
             LinkExpiredError, WeakPasswordError: as for ``redeem``.
         """
-        if actor.kind is not ActorKind.LOCAL:
-            self._deeds.refused(actor, "enrolment.redeem", "not at the host")
-            raise ForbiddenError("only at the host itself")
+        self._deeds.require_at_host(actor, "enrolment.redeem")
         record, account = self._open(token)
         return self._complete(record, account, password, step=-1, by=actor)
 

@@ -8,8 +8,8 @@ only a one-time link.
 from dataclasses import dataclass
 from typing import Final
 
-from radkeep.domain.actor import Actor, ActorKind
-from radkeep.domain.errors import AlreadyExistsError, ForbiddenError
+from radkeep.domain.actor import Actor
+from radkeep.domain.errors import AlreadyExistsError
 from radkeep.identity import actors, ports
 from radkeep.identity.accounts import Accounts
 from radkeep.identity.deeds import Deeds
@@ -47,7 +47,7 @@ class Founding:
     def __init__(
         self,
         *,
-        settings: ports.Settings,
+        settings: ports.SettingStore,
         organizations: Organizations,
         accounts: Accounts,
         enrolment: Enrolment,
@@ -75,9 +75,7 @@ class Founding:
             AlreadyExistsError: the registry has been founded.
             InvalidRequestError: not a name or e-mail address.
         """
-        if actor.kind is not ActorKind.LOCAL:
-            self._deeds.refused(actor, "found", "not at the host")
-            raise ForbiddenError("only at the host itself")
+        self._deeds.require_at_host(actor, "found")
         if self._settings.get(PROFILE) is not None:
             raise AlreadyExistsError("this installation has begun already")
         made = self._organizations.create(actor, organization)

@@ -15,9 +15,10 @@ from typing import Final
 from radkeep.audit.events import Event, EventId, EventType, Outcome, event_by
 from radkeep.audit.ports import AuditLog
 from radkeep.domain.actor import Actor, ActorKind
+from radkeep.domain.addresses import source_of
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import ForbiddenError
-from radkeep.identity import actors, names, ports
+from radkeep.identity import actors, ports
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.permissions import Permission
 from radkeep.identity.records import Knock
@@ -36,7 +37,7 @@ class Knocks:
         self,
         *,
         knocks: ports.KnockStore,
-        organizations: ports.Organizations,
+        organizations: ports.OrganizationStore,
         deeds: Deeds,
         audit: AuditLog,
         clock: Clock,
@@ -122,7 +123,7 @@ class Knocks:
     def _admit_to_log(self, knock: Knock) -> bool:
         """Tell whether this knock is audited by itself; and let it wait for the registry."""
         key = (knock.calling, knock.address, knock.reason)
-        place = names.source(knock.address)
+        place = source_of(knock.address)
         fresh = key not in self._told
         if fresh and (self._sources[place] >= EACH or len(self._told) >= TOGETHER):
             return False

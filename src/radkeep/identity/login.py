@@ -15,6 +15,7 @@ from radkeep.audit.ports import AuditLog
 from radkeep.crypto import otp
 from radkeep.crypto.tokens import new_token, token_digest
 from radkeep.domain.actor import Actor
+from radkeep.domain.addresses import source_of
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import InvalidRequestError, Kind, UnauthenticatedError
 from radkeep.identity import actors, names, ports, recovery_codes
@@ -228,7 +229,7 @@ class Login:
         try:
             self._throttle.enter(keys, now)
         except TooManyAttemptsError:
-            if self._throttled.due(names.source(address), now):
+            if self._throttled.due(source_of(address), now):
                 self._tell(actors.stranger(address), "too many attempts", now)
             raise
 
@@ -256,5 +257,5 @@ def _password_keys(
     """Return what a success clears, and what it only gives this one attempt back to."""
     if browser is not None:
         return [(_BROWSER, f"{name} {browser.digest.hex()}")], []
-    place = names.source(address)
+    place = source_of(address)
     return [(_PAIR, f"{name} {place}"), (_ACCOUNT, name)], [(_SOURCE, place)]

@@ -8,13 +8,7 @@ that look alike to a reader are equal.
 import re
 import unicodedata
 from collections.abc import Iterable
-from ipaddress import (
-    IPv4Address,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv6Network, ip_network
 from typing import Final
 
 from radkeep.domain.errors import InvalidRequestError
@@ -95,35 +89,6 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     if len(parsed) > MAX_NETWORKS:
         raise InvalidRequestError(f"at most {MAX_NETWORKS} networks, please")
     return tuple(sorted(parsed, key=lambda net: (net.version, int(net[0]), net.prefixlen)))
-
-
-def peer_address(text: str) -> IPv4Address | IPv6Address:
-    """Return the address of a peer as sockets give it; IPv4 within IPv6 becomes IPv4.
-
-    Raises:
-        InvalidRequestError: it is no address.
-    """
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        raise InvalidRequestError("this is not a network address") from None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
-
-
-def source(address: str) -> str:
-    """Return the party that ``address`` counts for in limits: itself, or its IPv6 /64.
-
-    One IPv6 customer has at least a /64 (RFC 6177); counting single addresses would count nothing.
-    """
-    try:
-        peer = peer_address(address)
-    except InvalidRequestError:
-        return "elsewhere"
-    if isinstance(peer, IPv6Address):
-        return str(IPv6Network((peer, 64), strict=False))
-    return str(peer)
 
 
 def _plain(network: Network) -> Network:

@@ -28,7 +28,7 @@ class Organizations:
     def __init__(
         self,
         *,
-        organizations: ports.Organizations,
+        organizations: ports.OrganizationStore,
         zones: ports.ZoneStore,
         deeds: Deeds,
         clock: Clock,

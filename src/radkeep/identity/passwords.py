@@ -6,12 +6,12 @@ Invariant: at most ``parallel`` checks run at once, so that sign-ins cannot take
 """
 
 from threading import BoundedSemaphore
-from typing import Protocol
+from typing import Final, Protocol
 
 from radkeep.crypto import passwords
 from radkeep.domain.errors import UnavailableError
 
-WAIT = 10.0  # seconds for a turn; beyond it the server is busier than it can be
+WAIT: Final = 10.0  # seconds for a turn; beyond it the server is busier than it can be
 
 
 class Passwords(Protocol):

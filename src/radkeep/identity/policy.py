@@ -8,7 +8,7 @@ operator and the server itself, which serve all, still need the permission.
 from typing import Final
 
 from radkeep.domain.actor import Actor, ActorKind
-from radkeep.domain.errors import ForbiddenError
+from radkeep.domain.errors import ForbiddenError, InvalidRequestError
 from radkeep.identity.permissions import Permission
 
 INSTALLATION: Final = ""  # the "organization" of deeds that concern all, as making another one
@@ -28,6 +28,17 @@ class Policy:
             raise ForbiddenError("this belongs to another organization")
         if permission not in actor.permissions:
             raise ForbiddenError(f"this needs the permission {permission}")
+
+
+def own_organization(actor: Actor, what: str) -> str:
+    """Return the organization in which ``actor`` makes ``what``.
+
+    Raises:
+        InvalidRequestError: ``actor`` serves all organizations and has named none.
+    """
+    if not actor.organization:
+        raise InvalidRequestError(f"{what} belongs to an organization: name one")
+    return actor.organization
 
 
 def _same_organization(actor: Actor, organization: str) -> bool:

@@ -25,7 +25,7 @@ from radkeep.identity.records import (
 from radkeep.identity.roles import Role
 
 
-class Organizations(Protocol):
+class OrganizationStore(Protocol):
     """Organizations; none is ever removed."""
 
     def add(self, organization: Organization) -> None:
@@ -41,7 +41,7 @@ class Organizations(Protocol):
         ...
 
 
-class Accounts(Protocol):
+class AccountStore(Protocol):
     """Accounts; none is ever removed, since the audit log names them."""
 
     def add(self, account: Account) -> None:
@@ -97,7 +97,7 @@ class CredentialStore(Protocol):
         ...
 
 
-class Enrolments(Protocol):
+class EnrolmentStore(Protocol):
     """One-time links; an account has one at most."""
 
     def put(self, enrolment: Enrolment) -> None:
@@ -118,7 +118,7 @@ class Enrolments(Protocol):
         ...
 
 
-class SignIns(Protocol):
+class SignInStore(Protocol):
     """Sign-ins under way, and browsers that completed one."""
 
     def put_passed(self, passed: PasswordPassedRecord) -> None:
@@ -253,7 +253,7 @@ class KnockStore(Protocol):
         ...
 
 
-class DemoLinks(Protocol):
+class DemoLinkStore(Protocol):
     """One-time links into a demo."""
 
     def put(self, digest: bytes, expires: datetime) -> None:
@@ -269,7 +269,7 @@ class DemoLinks(Protocol):
         ...
 
 
-class Settings(Protocol):
+class SettingStore(Protocol):
     """Single facts of the installation."""
 
     def get(self, name: str) -> str | None:
@@ -285,26 +285,26 @@ class Registry(Protocol):
     """All of them; ``database.registry`` and the fake of ``testing`` have this shape."""
 
     @property
-    def organizations(self) -> Organizations: ...  # noqa: D102 - the type says it
+    def organizations(self) -> OrganizationStore: ...  # noqa: D102 - the type says it
     @property
-    def accounts(self) -> Accounts: ...  # noqa: D102
+    def accounts(self) -> AccountStore: ...  # noqa: D102 - the type says it
     @property
-    def credentials(self) -> CredentialStore: ...  # noqa: D102
+    def credentials(self) -> CredentialStore: ...  # noqa: D102 - the type says it
     @property
-    def enrolments(self) -> Enrolments: ...  # noqa: D102
+    def enrolments(self) -> EnrolmentStore: ...  # noqa: D102 - the type says it
     @property
-    def sign_ins(self) -> SignIns: ...  # noqa: D102
+    def sign_ins(self) -> SignInStore: ...  # noqa: D102 - the type says it
     @property
-    def sessions(self) -> SessionStore: ...  # noqa: D102
+    def sessions(self) -> SessionStore: ...  # noqa: D102 - the type says it
     @property
-    def tokens(self) -> TokenStore: ...  # noqa: D102
+    def tokens(self) -> TokenStore: ...  # noqa: D102 - the type says it
     @property
-    def devices(self) -> DeviceStore: ...  # noqa: D102
+    def devices(self) -> DeviceStore: ...  # noqa: D102 - the type says it
     @property
-    def zones(self) -> ZoneStore: ...  # noqa: D102
+    def zones(self) -> ZoneStore: ...  # noqa: D102 - the type says it
     @property
-    def knocks(self) -> KnockStore: ...  # noqa: D102
+    def knocks(self) -> KnockStore: ...  # noqa: D102 - the type says it
     @property
-    def demo_links(self) -> DemoLinks: ...  # noqa: D102
+    def demo_links(self) -> DemoLinkStore: ...  # noqa: D102 - the type says it
     @property
-    def settings(self) -> Settings: ...  # noqa: D102
+    def settings(self) -> SettingStore: ...  # noqa: D102 - the type says it

@@ -7,8 +7,8 @@ link exists.
 """
 
 from radkeep.audit.events import Action, EventType
-from radkeep.domain.actor import Actor, ActorKind
-from radkeep.domain.errors import ForbiddenError, NotFoundError
+from radkeep.domain.actor import Actor
+from radkeep.domain.errors import NotFoundError
 from radkeep.identity import names, ports
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.enrolment import Enrolment, Link
@@ -34,9 +34,7 @@ class Recovery:
             NotFoundError: no active account has this e-mail address.
         """
         deed = "account.recover"
-        if actor.kind is not ActorKind.LOCAL:
-            self._deeds.refused(actor, deed, "not at the host")
-            raise ForbiddenError("only at the host itself")
+        self._deeds.require_at_host(actor, deed)
         account = self._accounts.by_email(names.email_address(email))
         if account is None or account.disabled is not None or account.demo:
             raise NotFoundError("no active account has this e-mail address")

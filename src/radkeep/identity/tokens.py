@@ -2,7 +2,7 @@
 """API tokens: how programs sign in.
 
 Invariant: a token is shown once and kept as a digest; it ends by itself within a year; nobody
-gives a token more than they may do themselves.
+gives a token more than they may do themselves, and a token that made others takes them with it.
 """
 
 import secrets
@@ -17,6 +17,7 @@ from radkeep.audit.events import Action, EventId, EventType, Outcome, event_by
 from radkeep.audit.ports import AuditLog
 from radkeep.crypto.tokens import new_token, token_digest
 from radkeep.domain.actor import Actor, ActorKind
+from radkeep.domain.addresses import source_of
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import (
     ArchiveFullError,
@@ -29,6 +30,7 @@ from radkeep.domain.errors import (
 from radkeep.identity import actors, names, ports
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.permissions import Permission, parse_scopes, permissions_of_scopes
+from radkeep.identity.policy import own_organization
 from radkeep.identity.records import Token
 from radkeep.identity.throttle import Occasions
 
@@ -58,8 +60,8 @@ class Tokens:
 
         Raises:
             ForbiddenError: ``actor`` may not manage tokens, or lacks what a scope gives.
-            InvalidRequestError: no or unknown scopes, not a name, or an end that is past or more
-                than 366 days away.
+            InvalidRequestError: no or unknown scopes, not a name, or an end that is past, more
+                than 366 days away, or after that of the token that makes it.
             AlreadyExistsError: a token with this name is not revoked.
         """
         deed = "token.create"
@@ -67,19 +69,22 @@ class Tokens:
             actor, Permission.TOKEN_MANAGE, organization=actor.organization, deed=deed
         )
         now = self._clock.now()
+        latest = self._latest_end(actor, now)
         made = Token(
             id=secrets.token_hex(16),
-            organization=_organization(actor),
+            organization=own_organization(actor, "a token"),
             name=names.label(name, "token"),
             scopes=parse_scopes(scopes),
             created=now,
             created_by=actor.id,
-            expires=expires or now + USUAL,
+            expires=expires or min(now + USUAL, latest),
         )
         if not made.scopes:
             raise InvalidRequestError("a token has at least one scope")
-        if not now < made.expires <= now + LONGEST:
-            raise InvalidRequestError("a token ends in the future, within 366 days")
+        if not now < made.expires <= latest:
+            raise InvalidRequestError(
+                "a token ends in the future, within 366 days and not after the one that makes it"
+            )
         if not permissions_of_scopes(made.scopes) <= actor.permissions:
             self._deeds.refused(actor, deed, "scopes beyond the own permissions")
             raise ForbiddenError("a token cannot do what its maker may not do")
@@ -119,7 +124,7 @@ class Tokens:
         return self._tokens.of(actor.organization)
 
     def revoke(self, actor: Actor, name: str) -> None:
-        """End the token with this name or id now.
+        """End the token with this name or id now, and the tokens that it made.
 
         Raises:
             ForbiddenError: ``actor`` may not manage tokens.
@@ -131,10 +136,31 @@ class Tokens:
         )
         for token in self._tokens.of(actor.organization):
             if token.revoked is None and name in (token.id, token.name):
-                with self._changing(actor, deed, token, Action.DELETE):
-                    self._tokens.revoke(token.id, self._clock.now())
+                self._revoke_family(actor, token)
                 return
         raise NotFoundError("no such token")
+
+    def _revoke_family(self, actor: Actor, first: Token) -> None:
+        """Revoke ``first``, then what it made, so that a stolen token leaves nothing behind."""
+        doomed = [first]
+        while doomed:
+            token = doomed.pop()
+            with self._changing(actor, "token.revoke", token, Action.DELETE):
+                self._tokens.revoke(token.id, self._clock.now())
+            doomed += [
+                made
+                for made in self._tokens.of(token.organization)
+                if made.created_by == token.id and made.revoked is None
+            ]
+
+    def _latest_end(self, actor: Actor, now: datetime) -> datetime:
+        """Return when a token that ``actor`` makes must have ended."""
+        own = [
+            token.expires
+            for token in self._tokens.of(actor.organization)
+            if actor.kind is ActorKind.SERVICE and token.id == actor.id
+        ]
+        return min([now + LONGEST, *own])
 
     def _changing(
         self, actor: Actor, deed: str, token: Token, action: Action
@@ -155,7 +181,7 @@ class Tokens:
 
     def _note_refusal(self, token: Token | None, address: str, now: datetime) -> None:
         """Tell the audit log, once a minute for each source: 256 bits are not guessed anyway."""
-        if not self._refused.due(names.source(address), now):
+        if not self._refused.due(source_of(address), now):
             return
         if token is None:
             actor = actors.stranger(address, kind=ActorKind.SERVICE)
@@ -171,9 +197,3 @@ class Tokens:
                 detail={"step": "token"},
             )
         )
-
-
-def _organization(actor: Actor) -> str:
-    if not actor.organization:
-        raise InvalidRequestError("a token belongs to an organization: name one")
-    return actor.organization

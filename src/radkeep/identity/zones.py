@@ -20,6 +20,7 @@ from radkeep.domain.errors import InvalidRequestError, NotFoundError
 from radkeep.identity import names, ports
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.permissions import Permission
+from radkeep.identity.policy import own_organization
 from radkeep.identity.records import Zone
 
 REVIEW: Final = timedelta(days=366)  # no later than this
@@ -55,12 +56,11 @@ class Zones:
         self._deeds.require(
             actor, Permission.ZONE_MANAGE, organization=actor.organization, deed=deed
         )
-        if not actor.organization:
-            raise InvalidRequestError("a zone belongs to an organization: name one")
+        organization = own_organization(actor, "a zone")
         now = self._clock.now()
         zone = Zone(
             id=secrets.token_hex(16),
-            organization=actor.organization,
+            organization=organization,
             name=names.label(name, "zone"),
             networks=names.networks(networks),
             plaintext=plaintext,

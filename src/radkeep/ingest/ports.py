@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the way in needs from archive and catalog, and nothing more."""
+"""What the way in needs from archive and catalog, and nothing more.
+
+Invariant: an answer that these promise is given after what it says is durable.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future

@@ -30,6 +30,7 @@ from radkeep.domain.errors import (
 from radkeep.domain.placement import Placement
 from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy
+from radkeep.ingest.held import FREE, Held
 from radkeep.ingest.ports import Arrival, OpenRecord, Recorder, Verdict
 from radkeep.ingest.transfers import StudyTransfer, Transfer
 
@@ -57,6 +58,7 @@ class Store:
         self._clock = clock
         self._limit = limit
         self._open: set[Transfer] = set()  # set methods are atomic
+        self._held = Held()
 
     def transfer(self, actor: Actor, *, session: str, protocol: str) -> Transfer:
         """Open a transfer for one association or request; ``Transfer.close`` ends it.
@@ -112,7 +114,14 @@ class Store:
             study: likewise.
         """
         declared = Declared(sop_class, sop_instance, study)
-        return Reception(self._recorder, transfer, transfer_syntax, declared, limit=self._limit)
+        return Reception(
+            self._recorder,
+            transfer,
+            transfer_syntax,
+            declared,
+            limit=self._limit,
+            held=self._held,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +157,10 @@ class Reception:
         declared: Declared,
         *,
         limit: int,
+        held: Held,
     ) -> None:
         self._recorder = recorder
+        self._all_held, self._held = held, 0  # bytes of all receptions, and of this one
         self._transfer = transfer
         self._declared = declared
         self._limit = limit
@@ -198,6 +209,14 @@ class Reception:
         if self._record is not None:
             self._record.abandon()
             self._record = None
+        self._pending.clear()
+        self._hold(0)
+
+    def _hold(self, size: int) -> None:
+        """Count what this reception keeps in memory, once it is more than usual."""
+        if size > FREE or self._held:
+            self._all_held.change(self._held, size)
+            self._held = size
 
     def _feed(self, data: memoryview) -> None:
         self._length += len(data)
@@ -211,6 +230,7 @@ class Reception:
             if self._hashing:
                 self._hash.update(data)
             self._record.write(data)
+        self._hold(self._scanner.held + (self._length if self._record is None else 0))
 
     def _open_record(self) -> None:
         identity = self._scanner.identity
@@ -241,6 +261,7 @@ class Reception:
         study.wait_begun()
         self._record = None  # from here on the writer owns it
         written = record.finish(head.encode(), _describe(head, scan.facts))
+        self._hold(0)
         return self._receipt(written, scan, digest, study)
 
     def _head(self, scan: Scan, digest: bytes, transfer: str, received: str) -> InstanceHead:

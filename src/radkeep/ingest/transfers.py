@@ -6,21 +6,31 @@ instance is counted in a Transferred entry within a second, at the end, or after
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 from threading import Lock
-from typing import Final
+from typing import Final, Unpack
 
-from radkeep.audit.events import Action, Event, EventId, EventType, Outcome, event_by
+from radkeep.audit.events import (
+    Action,
+    Event,
+    EventFields,
+    EventId,
+    EventType,
+    Outcome,
+    event_by,
+)
 from radkeep.audit.ports import AuditLog
 from radkeep.audit.tree import merkle_root
 from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
-from radkeep.domain.errors import AuditUnavailableError, RadkeepError
+from radkeep.domain.errors import AuditUnavailableError, InstanceConflictError, RadkeepError
 from radkeep.domain.uid import Uid
 
 MAX_INSTANCES: Final = 1_000  # of one Transferred entry
+MAX_REFUSALS: Final = 20  # told one by one, of each reason in a transfer
 AUDIT_DEADLINE: Final = 5.0  # seconds
 
 
@@ -88,6 +98,9 @@ class Transfer:
         self._ended = ended
         self._closed = False
         self._studies: dict[Uid, StudyTransfer] = {}
+        self._refusals = Counter[str]()  # by reason
+        self._untold = Counter[str]()
+        self._lock = Lock()
 
     def study(self, study: Uid, *, patient: str) -> StudyTransfer:
         """Return the transfer of ``study``; the first call sends its Begin entry."""
@@ -100,9 +113,13 @@ class Transfer:
         return known
 
     def flush(self) -> None:
-        """Emit Transferred for what arrived since the last call, study by study."""
+        """Emit what arrived since the last call, study by study, and what was only counted."""
         for study in list(self._studies.values()):
             study.flush()
+        with self._lock:
+            untold, self._untold = self._untold, Counter()
+        for reason, count in untold.items():
+            self._tell_refused(None, EventType.REFUSED, reason, count)
 
     def close(self) -> None:
         """End the transfer; an instance that is not answered yet is told when it arrives."""
@@ -115,16 +132,32 @@ class Transfer:
         return self._closed
 
     def refused(self, error: RadkeepError, study: Uid | None = None) -> None:
-        """Record that an instance was refused, and why."""
-        quarantined = error.code == "instance-conflict"
+        """Record that an instance was refused, and why; of many alike the later ones in sum.
+
+        A refused part of a request has a few bytes, its entry in the log some hundred.
+        """
+        if isinstance(error, InstanceConflictError):
+            self._tell_refused(study, EventType.QUARANTINED, error.code)
+            return
+        with self._lock:
+            self._refusals[error.code] += 1
+            if self._refusals[error.code] > MAX_REFUSALS and not self._closed:
+                self._untold[error.code] += 1
+                return
+        self._tell_refused(study, EventType.REFUSED, error.code)
+
+    def _tell_refused(
+        self, study: Uid | None, kind: EventType, reason: str, count: int = 0
+    ) -> None:
         self._audit.submit(
             [
                 self._event(
                     EventId.INSTANCES_TRANSFERRED,
                     study,
-                    type=EventType.QUARANTINED if quarantined else EventType.REFUSED,
+                    type=kind,
                     outcome=Outcome.MINOR_FAILURE,
-                    detail={"protocol": self.protocol, "reason": error.code},
+                    count=count,
+                    detail={"protocol": self.protocol, "reason": reason},
                 )
             ]
         )
@@ -142,16 +175,10 @@ class Transfer:
             ]
         )
 
-    def _event(self, event: EventId, study: Uid | None, **fields: object) -> Event:
+    def _event(self, event: EventId, study: Uid | None, /, **fields: Unpack[EventFields]) -> Event:
+        fields["action"], fields["study"] = Action.CREATE, str(study or "")
         fields.setdefault("detail", {"protocol": self.protocol})
-        return event_by(
-            self.actor,
-            event,
-            time=self._clock.now(),
-            action=Action.CREATE,
-            study=str(study or ""),
-            **fields,
-        )
+        return event_by(self.actor, event, time=self._clock.now(), **fields)
 
     def now(self) -> datetime:
         """Return the time by which this transfer stamps what it receives."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The audit of looking: one entry an actor, session and study each quarter of an hour.
+"""The audit of looking: one entry an actor, session and study of an organization each 15 minutes.
 
 Invariant: the entry is durable before the first byte of the study leaves.
 """
@@ -25,7 +25,7 @@ class Accesses:
         self._audit = audit
         self._clock = clock
         self._lock = Lock()
-        self._told: dict[tuple[str, str, Uid, str], datetime] = {}
+        self._told: dict[tuple[str, str, str, Uid, str], datetime] = {}
 
     def note(self, actor: Actor, study: Uid, *, patient: str, count: int, purpose: str) -> None:
         """Return once the access is in the log, or was within the last quarter of an hour.
@@ -34,7 +34,8 @@ class Accesses:
             AuditUnavailableError: the access cannot be audited.
         """
         now = self._clock.now()
-        key = (actor.id, actor.session, study, purpose)
+        # The host's operator serves all organizations, which may hold the same study.
+        key = (actor.organization, actor.id, actor.session, study, purpose)
         with self._lock:
             told = self._told.get(key)
         if told is not None and now - told < WINDOW:

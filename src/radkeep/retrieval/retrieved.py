@@ -10,7 +10,7 @@ from functools import cached_property
 
 from radkeep.dicom.bulk import locate
 from radkeep.dicom.frames import frame_spans
-from radkeep.dicom.head import InstanceHead
+from radkeep.dicom.head import InstanceHead, PixelLayout
 from radkeep.dicom.inflate import inflated
 from radkeep.dicom.json_model import metadata
 from radkeep.dicom.part10 import file_meta
@@ -38,7 +38,8 @@ class Retrieved:
             IntegrityError: the record is damaged, or not that of the instance asked for.
         """
         head = InstanceHead.decode(self._records.head(self.stored.placement))
-        if head.sop_instance != self.stored.sop_instance:
+        # The digest too: a quarantined namesake under the same study's key must not stand in.
+        if head.sop_instance != self.stored.sop_instance or head.digest != self.stored.digest:
             raise IntegrityError("a record is not that of the instance in the catalog")
         return head
 
@@ -97,10 +98,11 @@ class Retrieved:
             NotFoundError: no such frame, or no pixel data.
         """
         spans = frame_spans(self.head, number, self._peek)
-        pieces, pixel = self._read(spans), self.head.pixel
-        if pixel is not None and pixel.word > 1:
-            pieces = turned(pieces, pixel.word)
-        return sum(stop - start for start, stop in spans), pieces
+        length, pixel = sum(stop - start for start, stop in spans), self.head.pixel
+        if pixel is None or pixel.word == 1:
+            return length, self._read(spans)
+        ((start, _),) = spans  # native: in one piece
+        return length, self._turned(pixel, start, length)
 
     def bulk(self, path: str) -> tuple[int, Iterator[bytes]]:
         """Return the length and the bytes of one value that ``metadata`` names by address.
@@ -110,6 +112,18 @@ class Retrieved:
         """
         spans = locate(self.head, path)
         return sum(stop - start for start, stop in spans), self._read(spans)
+
+    def _turned(self, pixel: PixelLayout, start: int, length: int) -> Iterator[bytes]:
+        """Yield bytes of big endian pixels in little endian; a frame may begin within a word."""
+        skip = (start - pixel.offset) % pixel.word
+        whole = -(-(skip + length) // pixel.word) * pixel.word
+        first = start - skip
+        words = self._read([(first, min(first + whole, pixel.offset + pixel.length))])
+        for piece in turned(words, pixel.word):
+            part = piece[skip : skip + length]
+            skip, length = max(skip - len(piece), 0), length - len(part)
+            if part:
+                yield part
 
     def _peek(self, start: int, stop: int) -> bytes:
         return b"".join(self._read([(start, stop)]))

@@ -14,6 +14,7 @@ import msgspec
 from radkeep.audit.events import Action, EventId
 from radkeep.audit.guard import guarded
 from radkeep.audit.ports import AuditLog
+from radkeep.dicom.levels import PATIENT_ID, SERIES_UID, SOP_INSTANCE, STUDY_UID
 from radkeep.dicom.query import Level, Match, MatchKind, Query
 from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
@@ -28,7 +29,6 @@ from radkeep.retrieval.retrieved import Retrieved
 MAX_INSTANCES: Final = 200_000  # of one request; as many rows fit in 200 MB
 _PAGE: Final = 5_000
 
-_PATIENT, _STUDY, _SERIES, _INSTANCE = 0x00100020, 0x0020000D, 0x0020000E, 0x00080018
 _decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _uids: Final = msgspec.json.Decoder(dict[str, str | list[str]]).decode
 
@@ -107,11 +107,11 @@ class Selection:
         level = Level.STUDY if wanted.level is Level.PATIENT else wanted.level
         below: dict[tuple[Uid, Uid | None], list[Uid]] = {}
         for row in self._rows(organization, level, wanted):
-            study = _uid(row, _STUDY)
-            series = None if level is Level.STUDY else _uid(row, _SERIES)
+            study = _uid(row, STUDY_UID)
+            series = None if level is Level.STUDY else _uid(row, SERIES_UID)
             names = below.setdefault((study, series), [])
             if level is Level.INSTANCE:
-                names.append(_uid(row, _INSTANCE))
+                names.append(_uid(row, SOP_INSTANCE))
         for (study, series), names in below.items():
             yield study, series, names
 
@@ -119,10 +119,10 @@ class Selection:
         self, organization: str, level: Level, wanted: Wanted
     ) -> Iterator[dict[str, msgspec.Raw]]:
         keys = (
-            (_PATIENT, wanted.patients),
-            (_STUDY, wanted.studies),
-            (_SERIES, wanted.series),
-            (_INSTANCE, wanted.instances),
+            (PATIENT_ID, wanted.patients),
+            (STUDY_UID, wanted.studies),
+            (SERIES_UID, wanted.series),
+            (SOP_INSTANCE, wanted.instances),
         )
         filters = tuple(
             Match((tag,), MatchKind.SINGLE if len(values) == 1 else MatchKind.LIST, tuple(values))

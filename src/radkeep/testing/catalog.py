@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A catalog in memory: an ``ingest.ports.CatalogWriter`` that keeps the contract, and no more."""
+"""A catalog in memory: both ports of it, and no more.
+
+Invariant: it keeps the contracts of the ports, so that a test with it means something.
+"""
 
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Self
 
+import msgspec
+
+from radkeep.dicom.facts import Facts
+from radkeep.dicom.matching import matches
+from radkeep.dicom.query import Level, Query
 from radkeep.domain.errors import UnavailableError
+from radkeep.domain.uid import Uid
 from radkeep.ingest.ports import Arrival, Clash, Verdict
+from radkeep.retrieval.ports import Page, StoredInstance
 
 
 class MemoryCatalog:
@@ -71,3 +81,64 @@ class MemoryCatalog:
             transfer_syntax=there.facts.transfer_syntax,
             data_set_length=there.data_set_length,
         )
+
+
+class MemoryCatalogReader:
+    """Answers from what a ``MemoryCatalog`` remembers."""
+
+    def __init__(self, catalog: MemoryCatalog) -> None:
+        self._catalog = catalog
+
+    def search(self, organization: str, level: Level, query: Query) -> Page:
+        """Return the entities that match; each says what its first instance said."""
+        rows: dict[tuple[Uid, ...], bytes] = {}
+        for arrival in self._arrivals(organization):
+            row = arrival.facts.json(level)
+            if matches(query.filters, msgspec.json.decode(row)):
+                rows.setdefault(_entity(arrival.facts, level), row)
+        found = list(rows.values())[query.offset :]
+        return Page(rows=found[: query.limit], more=len(found) > query.limit)
+
+    def instances(
+        self,
+        organization: str,
+        study: Uid,
+        series: Uid | None = None,
+        sop_instance: Uid | None = None,
+    ) -> Sequence[StoredInstance]:
+        """Return the instances of a study, series or the one instance, in Instance Number order."""
+        found = [
+            _stored(arrival)
+            for arrival in self._arrivals(organization)
+            if arrival.facts.study == study
+            and series in {None, arrival.facts.series}
+            and sop_instance in {None, arrival.facts.sop_instance}
+        ]
+        return sorted(found, key=lambda stored: (stored.number or 0, stored.sop_instance))
+
+    def _arrivals(self, organization: str) -> list[Arrival]:
+        known = list(self._catalog.instances.items())
+        return [arrival for (owner, _), arrival in known if owner == organization]
+
+
+def _entity(facts: Facts, level: Level) -> tuple[Uid, ...]:
+    if level is Level.STUDY:
+        return (facts.study,)
+    return (facts.study, facts.series, facts.sop_instance)[: 2 + (level is Level.INSTANCE)]
+
+
+def _stored(arrival: Arrival) -> StoredInstance:
+    facts = arrival.facts
+    return StoredInstance(
+        study=facts.study,
+        series=facts.series,
+        sop_instance=facts.sop_instance,
+        sop_class=facts.sop_class,
+        transfer_syntax=facts.transfer_syntax,
+        number=facts.integer(0x00200013),
+        frames=facts.frames,
+        patient=facts.patient_id,
+        digest=arrival.digest,
+        data_set_length=arrival.data_set_length,
+        placement=arrival.placement,
+    )

@@ -46,6 +46,8 @@ class FakeAdmission:
         self.titles, self.called = titles, called
         self.refused: list[tuple[str, str, str]] = []  # calling, called, address
         self.permissions: frozenset[str] = frozenset()  # of whom it admits
+        self.rechecks = 0
+        self.removed: set[str] = set()  # titles that would not be admitted again
         self.error: RadkeepError | None = None  # raised instead of a decision
 
     def admit(self, calling: str, called: str, address: str) -> Actor:
@@ -60,6 +62,18 @@ class FakeAdmission:
             self.refused.append((calling, called, address))
             raise ForbiddenError("not admitted")
         return device(calling, permissions=self.permissions)
+
+    def recheck(self, actor: Actor) -> None:
+        """Return only if ``actor`` was not removed.
+
+        Raises:
+            ForbiddenError: its title is in ``removed``.
+        """
+        self.rechecks += 1
+        if self.error is not None:
+            raise self.error
+        if actor.id in self.removed:
+            raise ForbiddenError("not admitted any more")
 
 
 @dataclass
@@ -139,7 +153,7 @@ class FakeStore:
 
     def transfer(self, actor: Actor, *, session: str, protocol: str) -> FakeTransfer:
         """Begin what one association stores."""
-        assert protocol == "DICOM"
+        assert protocol == "c-store"
         transfer = FakeTransfer(actor, session)
         self.transfers.append(transfer)
         return transfer

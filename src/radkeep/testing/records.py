@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stand-ins for what the archive is given: study keys, heads, and a judge."""
+"""Stand-ins for what the archive is given: study keys, heads, and a judge.
+
+Invariant: a head says all that is needed to describe its record again.
+"""
 
 import hashlib
 import secrets

@@ -133,7 +133,7 @@ class MemoryKnocks(Part):
 
 @atomic
 class MemorySettings(Part):
-    """Satisfies ``identity.ports.Settings``."""
+    """Satisfies ``identity.ports.SettingStore``."""
 
     def get(self, name: str) -> str | None:
         """Return the value, or None."""
@@ -147,7 +147,7 @@ class MemorySettings(Part):
 
 @atomic
 class MemoryDemoLinks(Part):
-    """Satisfies ``identity.ports.DemoLinks``."""
+    """Satisfies ``identity.ports.DemoLinkStore``."""
 
     def put(self, digest: bytes, expires: datetime) -> None:
         """Keep a link in place of any other."""

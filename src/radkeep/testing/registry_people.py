@@ -23,7 +23,7 @@ from radkeep.testing.registry_state import Part, atomic, drop, forget_all, trim,
 
 @atomic
 class MemoryOrganizations(Part):
-    """Satisfies ``identity.ports.Organizations``."""
+    """Satisfies ``identity.ports.OrganizationStore``."""
 
     def add(self, organization: Organization) -> None:
         """Keep a new organization."""
@@ -41,7 +41,7 @@ class MemoryOrganizations(Part):
 
 @atomic
 class MemoryAccounts(Part):
-    """Satisfies ``identity.ports.Accounts``."""
+    """Satisfies ``identity.ports.AccountStore``."""
 
     def add(self, account: Account) -> None:
         """Keep a new account."""
@@ -120,7 +120,7 @@ class MemoryCredentials(Part):
 
 @atomic
 class MemoryEnrolments(Part):
-    """Satisfies ``identity.ports.Enrolments``."""
+    """Satisfies ``identity.ports.EnrolmentStore``."""
 
     def put(self, enrolment: Enrolment) -> None:
         """Keep a link in place of any other of the account."""
@@ -148,7 +148,7 @@ class MemoryEnrolments(Part):
 
 @atomic
 class MemorySignIns(Part):
-    """Satisfies ``identity.ports.SignIns``."""
+    """Satisfies ``identity.ports.SignInStore``."""
 
     def put_passed(self, passed: PasswordPassedRecord) -> None:
         """Keep a sign-in under way."""

@@ -11,7 +11,7 @@ from radkeep.archive import keypool
 from radkeep.archive.keylog import Entry
 from radkeep.archive.keypool import KeyPool
 from radkeep.archive.keyring import ROOT, Keyring, KeyringWriter, new_key
-from radkeep.domain.errors import ArchiveFullError, UnavailableError
+from radkeep.domain.errors import ArchiveFullError, IntegrityError, UnavailableError
 from radkeep.domain.uid import Uid
 from radkeep.testing.disk import RecordingDisk
 from radkeep.testing.records import ORGANIZATION, FixedClock
@@ -141,3 +141,34 @@ def test_studies_beyond_the_limit_are_forgotten(monkeypatch: pytest.MonkeyPatch)
     pool.assign(ORGANIZATION, study(2))
     pool.assign(ORGANIZATION, study(3))
     assert pool.assign(ORGANIZATION, study(1)) != first
+
+
+def test_a_closed_pool_has_nothing_under_way_and_orders_nothing() -> None:
+    supervisor = Supervisor()
+    supervisor.go.clear()
+    pool = supervisor.pool()
+    pool.warm(ORGANIZATION)
+    assert supervisor.asked.wait(10)
+    closer = threading.Thread(target=pool.close)
+    closer.start()
+    assert closer.is_alive()
+    supervisor.go.set()
+    closer.join(10)
+    assert supervisor.batches == 1
+    supervisor.writer.close()
+    while True:  # what was stocked may be used up; nothing more is asked for
+        try:
+            pool.assign(ORGANIZATION, study(secrets.randbelow(1 << 60)))
+        except UnavailableError:
+            break
+    assert supervisor.batches == 1
+
+
+def test_nothing_is_appended_to_a_closed_keyring() -> None:
+    supervisor = Supervisor()
+    supervisor.writer.close()
+    entry, _ = new_key(
+        (ROOT, supervisor.root), label="x", organization=ORGANIZATION, clock=FixedClock()
+    )
+    with pytest.raises(IntegrityError):
+        supervisor.writer.append([entry])

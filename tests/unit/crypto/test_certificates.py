@@ -17,6 +17,7 @@ from radkeep.crypto.certificates import (
     new_authority,
 )
 from radkeep.domain.clock import SystemClock
+from radkeep.domain.errors import IntegrityError
 
 ROOT, SERVER, DEVICE = b"r" * 32, b"s" * 32, b"d" * 32
 HOST = "pacs.clinic.example"
@@ -124,7 +125,7 @@ def test_keys_follow_from_their_seeds(now: datetime) -> None:
     first, second = (new_authority(ROOT, [HOST], now=now) for _ in range(2))
     assert first.key == second.key
     assert new_authority(SERVER, [HOST], now=now).key != first.key
-    with pytest.raises(ValueError, match="seed"):
+    with pytest.raises(IntegrityError, match="not this installation"):
         issue_server(first.certificate, SERVER, SERVER, HOST, now=now)
 
 

@@ -105,8 +105,7 @@ def test_tokens_are_long_and_known_by_their_digest() -> None:
     token = tokens.new_token()
     assert len(base64.urlsafe_b64decode(token + "=")) == 32
     assert token != tokens.new_token()
-    assert tokens.is_token(token, tokens.token_digest(token))
-    assert not tokens.is_token(token + "x", tokens.token_digest(token))
+    assert tokens.token_digest(token) != tokens.token_digest(token + "x")
     assert tokens.token_digest(token) != digest.sha256(token.encode())
 
 
@@ -114,6 +113,5 @@ def test_digests() -> None:
     assert digest.sha256(b"a", memoryview(b"bc")).hex().startswith("ba7816bf8f01cfea")
     key, message = b"Jefe", b"what do ya want for nothing?"  # RFC 4231 Section 4.3
     assert digest.hmac_sha256(key, message).hex().startswith("5bdcc146bf60754e6a042426")
-    digest.require_equal(b"x", b"x")
-    with pytest.raises(IntegrityError):
-        digest.require_equal(b"x", b"y")
+    assert digest.equal(b"x", b"x")
+    assert not digest.equal(b"x", b"y")

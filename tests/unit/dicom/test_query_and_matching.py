@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from radkeep.dicom.dictionary import tag_of
-from radkeep.dicom.matching import fold, folded_groups, matches
+from radkeep.dicom.matching import fold, matches
 from radkeep.dicom.query import Match, MatchKind, Query
 from radkeep.domain.errors import InvalidRequestError, InvalidUidError
 from radkeep.domain.uid import Uid
@@ -115,4 +115,3 @@ def test_fold() -> None:
     assert fold("  MÜLLER^Jörg  von^^ ") == "muller^jorg von"
     assert fold("Straße") == "strasse"
     assert fold("D*é?") == "d*e?"
-    assert folded_groups("Doe^A=山田= ") == ("doe^a", "山田")

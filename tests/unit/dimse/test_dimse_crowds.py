@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from radkeep.dimse.buffers import Segment, SegmentPool
 from radkeep.dimse.inbox import Inbox
 from radkeep.dimse.incidents import Incidents
-from radkeep.dimse.lobby import Crowd, source_of
 from radkeep.dimse.ports import Incident, Violation
 from radkeep.dimse.settings import FIRST_BUFFER, SEGMENT
 from radkeep.dimse.wire.connection import MAX_ASSOCIATE
+from radkeep.domain.addresses import source_of
+from radkeep.domain.crowd import Crowd
 
 
 def test_the_oldest_of_the_busiest_source_leaves() -> None:
@@ -47,7 +48,8 @@ def test_never_over_the_limit_and_never_the_newcomer(arrivals: list[tuple[int, s
         ("2001:db8::1", "2001:db8::/64"),
         ("2001:db8::ffff:1", "2001:db8::/64"),
         ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("", "elsewhere"),
     ],
 )
 def test_one_source(address: str, source: str) -> None:

@@ -119,3 +119,25 @@ def test_tokens_of_another_organization_are_out_of_reach(clinic: Clinic) -> None
     assert not clinic.identity.tokens.list(operator)
     with pytest.raises(NotFoundError):
         clinic.identity.tokens.revoke(operator, "pull")
+
+
+def test_a_token_does_not_outlive_the_one_that_made_it(clinic: Clinic) -> None:
+    tokens, end = clinic.identity.tokens, clinic.clock.now() + timedelta(days=1)
+    maker = tokens.actor(tokens.create(clinic.operator, "maker", ["api:tokens"], end))
+    with pytest.raises(InvalidRequestError):
+        tokens.create(maker, "later", ["api:tokens"], end + timedelta(days=1))
+    tokens.create(maker, "usual", ["api:tokens"])
+    assert {token.expires for token in tokens.list(clinic.operator)} == {end}
+
+
+def test_revoking_ends_what_the_token_made(clinic: Clinic) -> None:
+    tokens = clinic.identity.tokens
+    first = tokens.create(clinic.operator, "first", ["api:tokens"])
+    second = tokens.create(tokens.actor(first), "second", ["api:tokens"])
+    third = tokens.create(tokens.actor(second), "third", ["api:tokens"])
+    other = tokens.create(clinic.operator, "other", ["api:tokens"])
+    tokens.revoke(clinic.operator, "first")
+    for gone in (first, second, third):
+        with pytest.raises(UnauthenticatedError):
+            tokens.actor(gone)
+    assert tokens.actor(other).name == "other"

@@ -6,6 +6,7 @@ import pytest
 from radkeep.audit.events import EventId, Outcome
 from radkeep.domain.errors import AlreadyExistsError, ForbiddenError, UnauthenticatedError
 from radkeep.identity import actors
+from radkeep.identity.accounts import has_enrolled_administrator
 from radkeep.identity.assembly import Identity, assemble
 from radkeep.identity.demo import DemoLinkExpiredError, NotADemoError
 from radkeep.identity.login import SignedIn, SignInFailedError
@@ -125,9 +126,8 @@ def test_somebody_else_in_a_demo_cannot_switch(demo: Identity) -> None:
 
 
 def test_founding_happens_once_and_gives_a_link_instead_of_a_password(clock: FakeClock) -> None:
-    identity = assemble(
-        MemoryRegistry(), audit=MemoryAuditLog(), clock=clock, passwords=PlainPasswords()
-    )
+    registry = MemoryRegistry()
+    identity = assemble(registry, audit=MemoryAuditLog(), clock=clock, passwords=PlainPasswords())
     founded = identity.founding.found(HOST, "Mercy", administrator="ada@mercy.org")
     assert founded.administrator is not None
     assert founded.administrator.roles == FOUNDER
@@ -137,7 +137,7 @@ def test_founding_happens_once_and_gives_a_link_instead_of_a_password(clock: Fak
         with pytest.raises(AlreadyExistsError):
             identity.founding.found(HOST, "Grace", demo=again)
     assert not identity.demo.is_demo()
-    assert not identity.accounts.has_enrolled_administrator()
+    assert not has_enrolled_administrator(registry.accounts)
 
 
 def test_founding_happens_at_the_host(clinic: Clinic) -> None:

@@ -145,6 +145,25 @@ def test_changes_count_at_once_in_every_process(lan: Clinic) -> None:
         door.devices.admit("CT1", "RADKEEP", CT)
 
 
+def test_who_is_admitted_stays_only_as_it_was_admitted(lan: Clinic) -> None:
+    door = assemble(lan.registry, audit=lan.audit, clock=lan.clock, passwords=lan.passwords)
+    actor = door.devices.admit("CT1", "RADKEEP", CT)
+    lan.identity.devices.remove(lan.operator, "CT1")
+    lan.identity.devices.add(lan.operator, "CT1", host="10.0.0.8")
+    with pytest.raises(ForbiddenError):
+        door.devices.recheck(actor)
+    lan.identity.devices.remove(lan.operator, "CT1")
+    lan.identity.devices.add(lan.operator, "CT1", host=CT)
+    door.devices.recheck(actor)
+    lan.identity.zones.remove(lan.operator, "scanners")
+    door.devices.recheck(actor, verified=True)
+    before = len(lan.audit.events)
+    with pytest.raises(ForbiddenError):
+        door.devices.recheck(actor)
+    lan.identity.knocks.flush()
+    assert len(lan.audit.events) == before
+
+
 def test_the_registry_is_read_only_after_a_change(lan: Clinic) -> None:
     reads = []
     whole = lan.registry.devices.of

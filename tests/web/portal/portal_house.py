@@ -19,7 +19,7 @@ from radkeep.identity import actors
 from radkeep.identity.assembly import Identity, assemble
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
-from radkeep.testing.arrivals import facts
+from radkeep.testing.arrivals import arrival, facts
 from radkeep.testing.audit import MemoryAuditLog
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 from radkeep.web.application import application
@@ -42,7 +42,7 @@ HEAD = InstanceHead(
     study=str(FIRST.study),
     series=str(FIRST.series),
     transfer_syntax="1.2.840.10008.1.2.1",
-    digest=b"",
+    digest=arrival(FIRST).digest,
     received_length=0,
     layout=Layout(
         data_set_offset=0, data_set_length=0, elements=b"", tail=b"", cuts=(), pixel=None

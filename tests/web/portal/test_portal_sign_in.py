@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an enrolment link to a session and out of it again, and what holds for every page."""
 
+import json
 import re
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,6 +11,8 @@ import pytest
 from portal_house import OWNER, PASSWORD, House, build, words
 
 from radkeep.identity import actors
+from radkeep.web.kit.explanations import EXPLANATIONS
+from radkeep.web.kit.problems import Problem, problem_response
 
 
 @pytest.fixture
@@ -215,6 +219,33 @@ def test_outside_a_demo_there_is_no_switch(house: House) -> None:
     assert house.get("/demo").status_code == 403
     assert house.get("/demo?token=x").status_code == 403
     assert house.post("/demo", account="x").status_code == 403
+
+
+@pytest.mark.parametrize("code", EXPLANATIONS)
+def test_every_problem_type_has_a_page_for_everybody(house: House, code: str) -> None:
+    told = Problem(status=HTTPStatus.BAD_REQUEST, code=code, detail="")
+    page = house.get(json.loads(bytes(problem_response(told).body))["type"])
+    assert page.status_code == 200
+    for text in EXPLANATIONS[code]:
+        assert text in words(page)
+
+
+def test_other_problem_types_have_none(house: House) -> None:
+    for path in ("/problems/", "/problems/nothing", "/problems/<b>", "/problems/not-found/x"):
+        assert house.get(path).status_code == 404
+
+
+def test_a_problem_page_keeps_the_way_on_for_who_is_signed_in(house: House) -> None:
+    assert OWNER not in words(house.get("/problems/not-found"))
+    house.ready()
+    page = house.get("/studies/1.2.3")
+    assert page.status_code == 404
+    assert OWNER in words(page)
+    assert 'href="/studies"' in page.text
+    assert "Sign out" in words(page)
+    house.clock.pass_(minutes=16)
+    locked = house.post("/studies", name="doe")
+    assert (locked.status_code, OWNER in words(locked)) == (401, False)
 
 
 def test_a_browser_that_hides_the_origin_of_our_own_page_is_heard(house: House) -> None:

@@ -16,7 +16,13 @@ from typing import Final, NamedTuple
 from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 
-from radkeep.crypto.providers.rootfile import create_root, open_root, read_root, refuse_existing
+from radkeep.crypto.providers.rootfile import (
+    create_root,
+    open_root,
+    read_root,
+    refuse_existing,
+    rewrap_root,
+)
 from radkeep.crypto.seal import KEY
 from radkeep.domain.errors import ConfigError, IntegrityError
 
@@ -63,11 +69,17 @@ class PassphraseProvider:
             ConfigError: the passphrase is empty or over 4,096 characters.
         """
         refuse_existing(self._directory)
-        secret = self._secret()
-        cost = self._cost or calibrate(self._timer)
-        salt = secrets.token_bytes(_SALT)
-        parameters: dict[str, int | str] = {**cost._asdict(), "salt": salt.hex()}
-        return create_root(self._directory, NAME, _stretch(secret, salt, cost), parameters)
+        return create_root(self._directory, NAME, *self._new_key())
+
+    def rewrap(self, root: bytes) -> None:
+        """Store ``root``, which the directory has, under this passphrase instead of the old one.
+
+        Raises:
+            ConfigError: the passphrase is empty or over 4,096 characters, the directory has no root
+                key under a passphrase, or the file cannot be written.
+            IntegrityError: what is stored is damaged.
+        """
+        rewrap_root(self._directory, NAME, root, *self._new_key())
 
     def unlock(self) -> bytes:
         """Return the root key.
@@ -80,6 +92,13 @@ class PassphraseProvider:
         stored = read_root(self._directory, NAME)
         salt, cost = _parameters(stored.parameters)
         return open_root(stored, _stretch(self._secret(), salt, cost))
+
+    def _new_key(self) -> tuple[bytes, dict[str, int | str]]:
+        """Return a key of this passphrase under a new salt, and the parameters that give it."""
+        secret = self._secret()
+        cost = self._cost or calibrate(self._timer)
+        salt = secrets.token_bytes(_SALT)
+        return _stretch(secret, salt, cost), {**cost._asdict(), "salt": salt.hex()}
 
     def _secret(self) -> bytes:
         if not 0 < len(self._passphrase) <= _MAX_PASSPHRASE:

@@ -65,6 +65,26 @@ def create_root(
     return root
 
 
+def rewrap_root(
+    directory: Path, provider: str, root: bytes, kek: bytes, parameters: dict[str, int | str]
+) -> None:
+    """Put ``root`` under ``kek`` instead of the key before; the recovery key stays.
+
+    After a crash the file is either the old or the new one, whole.
+
+    Raises:
+        ConfigError: the directory has no root key, another provider keeps it, or the file cannot
+            be written.
+        IntegrityError: what is stored is damaged.
+    """
+    stored = read_root(directory, provider)
+    changed = msgspec.structs.replace(stored, parameters=parameters, lock=_lock(kek, root))
+    try:
+        _write(directory, changed)
+    except OSError as error:
+        raise ConfigError(f"the root key cannot be stored: {error.strerror}") from error
+
+
 def refuse_existing(directory: Path) -> None:
     """Stop before a root key is replaced: everything under it would be lost.
 
@@ -174,7 +194,7 @@ def _read(directory: Path) -> RootFile:
         raise ConfigError("this data directory has no root key; run: radkeep init") from None
     try:
         stored = msgspec.json.decode(raw, type=RootFile)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise IntegrityError("the stored root key is damaged") from None
     if stored.version != 1:
         raise ConfigError("the root key was stored by a newer version")

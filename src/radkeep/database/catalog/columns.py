@@ -9,20 +9,24 @@ from enum import Enum, StrEnum, auto
 from types import MappingProxyType
 from typing import Final
 
+from radkeep.dicom.levels import (
+    ACCESSION_NUMBER,
+    MODALITIES_IN_STUDY,
+    MODALITY,
+    PATIENT_ID,
+    PATIENT_NAME,
+    REFERRING_PHYSICIAN,
+    SERIES_UID,
+    SOP_CLASS,
+    SOP_INSTANCE,
+    STUDY_DATE,
+    STUDY_UID,
+)
 from radkeep.dicom.query import Level
 
 DEPTH: Final = MappingProxyType({Level.STUDY: 0, Level.SERIES: 1, Level.INSTANCE: 2})
 
 MAX_INTEGER: Final = 2**63 - 1  # of SQL
-
-STUDY_UID: Final = 0x0020000D
-SERIES_UID: Final = 0x0020000E
-INSTANCE_UID: Final = 0x00080018
-MODALITY: Final = 0x00080060
-MODALITIES: Final = 0x00080061  # Modalities in Study
-STUDY_DATE: Final = 0x00080020
-PATIENT_NAME: Final = 0x00100010
-REFERRING: Final = 0x00080090  # Referring Physician's Name
 
 
 class Role(StrEnum):
@@ -56,15 +60,15 @@ _STUDY: Final = {
     STUDY_UID: Column(Level.STUDY, "y.uid", index="study_uid"),
     STUDY_DATE: Column(Level.STUDY, "y.date", index="study_date"),
     0x00080030: Column(Level.STUDY, "y.time", Form.TIME),
-    0x00080050: Column(Level.STUDY, "y.accession", index="study_accession"),
+    ACCESSION_NUMBER: Column(Level.STUDY, "y.accession", index="study_accession"),
     0x00200010: Column(Level.STUDY, "y.study_id", index="study_study_id"),
     0x00081030: Column(Level.STUDY, "y.description"),
-    0x00100020: Column(Level.STUDY, "y.patient_id", index="study_patient"),
+    PATIENT_ID: Column(Level.STUDY, "y.patient_id", index="study_patient"),
     0x00100030: Column(Level.STUDY, "y.birth_date", index="study_birth_date"),
     0x00100040: Column(Level.STUDY, "y.sex"),
     PATIENT_NAME: Column(Level.STUDY, "y.name_key", Form.NAME),
-    REFERRING: Column(Level.STUDY, "", Form.NAME),
-    MODALITIES: Column(Level.STUDY, "", Form.MODALITY),
+    REFERRING_PHYSICIAN: Column(Level.STUDY, "", Form.NAME),
+    MODALITIES_IN_STUDY: Column(Level.STUDY, "", Form.MODALITY),
     0x00201206: Column(Level.STUDY, "y.series", form=Form.NUMBER),
     0x00201208: Column(Level.STUDY, "y.instances", form=Form.NUMBER),
 }
@@ -77,9 +81,9 @@ _SERIES: Final = {
     0x00201209: Column(Level.SERIES, "s.instances", form=Form.NUMBER),
 }
 _INSTANCE: Final = {
-    INSTANCE_UID: Column(Level.INSTANCE, "i.uid", index="instance_uid"),
-    0x00080016: Column(Level.INSTANCE, "i.sop_class"),
+    SOP_INSTANCE: Column(Level.INSTANCE, "i.uid", index="instance_uid"),
+    SOP_CLASS: Column(Level.INSTANCE, "i.sop_class"),
     0x00200013: Column(Level.INSTANCE, "i.number", form=Form.NUMBER),
 }
-ROLES: Final = MappingProxyType({PATIENT_NAME: Role.PATIENT, REFERRING: Role.REFERRING})
+ROLES: Final = MappingProxyType({PATIENT_NAME: Role.PATIENT, REFERRING_PHYSICIAN: Role.REFERRING})
 COLUMNS: Final = MappingProxyType(_STUDY | _SERIES | _INSTANCE)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the instances of a study lie, for everything that reads them back."""
+"""Where the instances of a study lie, for everything that reads them back.
+
+Invariant: an instance is found only within its own organization and below the study that is named.
+"""
 
 from collections.abc import Sequence
 from typing import Final

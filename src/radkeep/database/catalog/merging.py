@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from radkeep.database.catalog.columns import MAX_INTEGER
 from radkeep.dicom.facts import Facts
 from radkeep.dicom.query import Level
 
@@ -69,7 +70,7 @@ def integer_of(attributes: Attributes, tag: str) -> int | None:
             value = int(value)
         except ValueError:
             return None
-    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None
+    return value if isinstance(value, int) and abs(value) <= MAX_INTEGER else None
 
 
 def _values(attribute: Attribute) -> Sequence[Any]:

@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from radkeep.database.catalog.columns import (
-    COLUMNS,
-    DEPTH,
-    INSTANCE_UID,
-    MODALITIES,
+from radkeep.database.catalog.columns import COLUMNS, DEPTH, ROLES
+from radkeep.database.catalog.where import Condition, Shape
+from radkeep.dicom.levels import (
+    ACCESSION_NUMBER,
+    MODALITIES_IN_STUDY,
     MODALITY,
+    PATIENT_ID,
     PATIENT_NAME,
-    REFERRING,
-    ROLES,
+    REFERRING_PHYSICIAN,
     SERIES_UID,
+    SOP_INSTANCE,
     STUDY_DATE,
     STUDY_UID,
 )
-from radkeep.database.catalog.where import Condition, Shape
 from radkeep.dicom.query import Level, Order
 from radkeep.domain.errors import InvalidRequestError, UnsupportedError
 
@@ -65,12 +65,12 @@ _FIRST_NAME: Final = (
 _LETTERS: Final = 2  # that study_name_two keeps together
 _RARE: Final = (  # by how few studies share a value
     STUDY_UID,
-    0x00080050,  # Accession Number
-    0x00100020,  # Patient ID
+    ACCESSION_NUMBER,
+    PATIENT_ID,
     0x00200010,  # Study ID
     PATIENT_NAME,
     0x00100030,  # Patient's Birth Date
-    REFERRING,
+    REFERRING_PHYSICIAN,
 )
 
 
@@ -156,7 +156,7 @@ def _source(level: Level, conditions: Sequence[Condition], crowded: Collection[i
         for part in conditions
         if part.shape is Shape.EQUAL or (part.shape is Shape.PREFIX and part.tag not in crowded)
     }
-    if level is Level.INSTANCE and INSTANCE_UID in usable:
+    if level is Level.INSTANCE and SOP_INSTANCE in usable:
         up = _SERIES_OF_INSTANCE + _STUDY_OF_SERIES
         return _Source(f"instance i INDEXED BY instance_uid{up}", owner="i")
     if level is not Level.STUDY and SERIES_UID in usable:
@@ -173,7 +173,7 @@ def _by_study(
             return _by_name(level, usable[tag], conditions, index="")
         if tag in usable:
             return _Source(f"study y INDEXED BY {COLUMNS[tag].index}{_DOWN[level]}")
-    for tag in (MODALITIES, MODALITY):
+    for tag in (MODALITIES_IN_STUDY, MODALITY):
         if tag in usable and usable[tag].shape is Shape.EQUAL and usable[tag].prefix:  # no list
             return _by_modality(level, usable[tag], conditions)
     for part in conditions:

@@ -14,6 +14,7 @@ import msgspec
 from radkeep.database.catalog.columns import DEPTH
 from radkeep.database.catalog.packing import unpack
 from radkeep.database.engine import Row
+from radkeep.dicom.facts import UTF_8
 from radkeep.dicom.query import Level, Query
 
 _RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -35,7 +36,6 @@ _REQUIRED: Final = MappingProxyType(  # PS3.18 Tables 10.6.3-3 to 10.6.3-5
         Level.INSTANCE: {"00200013": "IS"},
     }
 )
-_UTF8: Final = {"vr": "CS", "Value": ["ISO_IR 192"]}
 
 
 def as_json(level: Level, query: Query, row: Row) -> bytes:
@@ -60,7 +60,7 @@ def as_json(level: Level, query: Query, row: Row) -> bytes:
 def encoded(answer: Mapping[str, object]) -> bytes:
     """Return the object ``answer`` in JSON; it names its character set if it is not ASCII."""
     text = _ENCODER.encode(answer)
-    return text if text.isascii() else _ENCODER.encode({**answer, "00080005": _UTF8})
+    return text if text.isascii() else _ENCODER.encode({**answer, "00080005": UTF_8})
 
 
 def everything(level: Level, row: Row) -> dict[str, Any]:

@@ -9,20 +9,19 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-from radkeep.database.catalog.columns import DEPTH, SERIES_UID, STUDY_UID
+from radkeep.database.catalog.columns import DEPTH
 from radkeep.database.catalog.patients import patients, wants_counts, with_counts
 from radkeep.database.catalog.plan import MAX_SORTED, Statement, plan, probe
 from radkeep.database.catalog.rows import as_json, everything
 from radkeep.database.catalog.where import Condition, condition
 from radkeep.database.engine import Connection, Database, Row
-from radkeep.dicom.levels import BY_LEVEL
+from radkeep.dicom.levels import BY_LEVEL, SERIES_UID, STUDY_UID
 from radkeep.dicom.matching import matches
-from radkeep.dicom.query import Level, Match, MatchKind, Query
+from radkeep.dicom.query import MAX_OFFSET, Level, Match, MatchKind, Query
 from radkeep.domain.errors import InvalidRequestError
 from radkeep.retrieval.ports import Page
 
 MAX_ROWS: Final = 10_000  # of one page; ``more`` tells that there are others
-MAX_OFFSET: Final = 1_000_000  # rows
 MAX_EXAMINED: Final = 20_000  # rows looked at one by one for a key that has no column
 
 

@@ -4,7 +4,7 @@
 Invariant: at each commit a count equals the number of rows that it counts.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 
 from radkeep.database.catalog.known import KnownEntity, KnownStudy
@@ -15,10 +15,10 @@ class Tally:
     """What one transaction adds, so that each row is updated once for the whole group."""
 
     def __init__(self) -> None:
-        self._series: Counter[int] = Counter()  # instances by series
-        self._studies: Counter[int] = Counter()  # instances by study
-        self._new_series: Counter[int] = Counter()  # by study
-        self._organizations: dict[int, Counter[str]] = {}
+        self._series: defaultdict[int, int] = defaultdict(int)  # instances by series
+        self._studies: defaultdict[int, int] = defaultdict(int)  # instances by study
+        self._new_series: defaultdict[int, int] = defaultdict(int)  # by study
+        self._organizations: dict[int, defaultdict[str, int]] = {}
         self._received: dict[int, str] = {}  # the latest, by organization
 
     def study(self, organization: int) -> None:
@@ -72,8 +72,8 @@ class Tally:
                 ),
             )
 
-    def _of(self, organization: int) -> Counter[str]:
-        return self._organizations.setdefault(organization, Counter())
+    def _of(self, organization: int) -> defaultdict[str, int]:
+        return self._organizations.setdefault(organization, defaultdict(int))
 
 
 def _pairs(counts: Mapping[int, int]) -> list[tuple[int, int]]:

@@ -12,14 +12,8 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final
 
-from radkeep.database.catalog.columns import (
-    COLUMNS,
-    MAX_INTEGER,
-    ROLES,
-    STUDY_DATE,
-    Column,
-    Form,
-)
+from radkeep.database.catalog.columns import COLUMNS, MAX_INTEGER, ROLES, Column, Form
+from radkeep.dicom.levels import STUDY_DATE
 from radkeep.dicom.matching import fold
 from radkeep.dicom.query import Match, MatchKind
 

@@ -22,7 +22,7 @@ _SELECT: Final = f"SELECT {COLUMNS} FROM {JOIN}"  # noqa: S608 - our own words
 
 
 class SqlAccounts:
-    """Satisfies ``identity.ports.Accounts``. Thread-safe."""
+    """Satisfies ``identity.ports.AccountStore``. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

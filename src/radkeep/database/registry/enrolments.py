@@ -13,7 +13,7 @@ from radkeep.identity.records import Credentials, Enrolment
 
 
 class SqlEnrolments:
-    """Satisfies ``identity.ports.Enrolments``. Thread-safe."""
+    """Satisfies ``identity.ports.EnrolmentStore``. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

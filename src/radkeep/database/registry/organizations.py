@@ -15,7 +15,7 @@ _ALL: Final = "SELECT id, name, created FROM organization"
 
 
 class SqlOrganizations:
-    """Satisfies ``identity.ports.Organizations``. Thread-safe."""
+    """Satisfies ``identity.ports.OrganizationStore``. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -11,7 +11,7 @@ from radkeep.database.registry.columns import stamp
 
 
 class SqlSettings:
-    """Satisfies ``identity.ports.Settings``. Thread-safe."""
+    """Satisfies ``identity.ports.SettingStore``. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,7 +29,7 @@ class SqlSettings:
 
 
 class SqlDemoLinks:
-    """Satisfies ``identity.ports.DemoLinks``. Thread-safe."""
+    """Satisfies ``identity.ports.DemoLinkStore``. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -15,7 +15,7 @@ BROWSERS: Final = 20
 
 
 class SqlSignIns:
-    """Satisfies ``identity.ports.SignIns``. Thread-safe."""
+    """Satisfies ``identity.ports.SignInStore``. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

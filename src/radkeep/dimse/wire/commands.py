@@ -135,12 +135,14 @@ class Command:
 
     def encode(self) -> bytes:
         """Return the command set with its group length, elements in ascending order."""
-        values = {number: _US.pack(value) for number, value in self.numbers.items()}
-        values |= {number: _pad(number, text) for number, text in self.texts.items()}
-        body = b"".join(
-            _ELEMENT.pack(0, number, len(values[number])) + values[number]
-            for number in sorted(values)
-        )
+        elements = []
+        for number, value in self.numbers.items():
+            elements.append(_ELEMENT.pack(0, number, _US.size) + _US.pack(value))
+        for number, text in self.texts.items():
+            raw = _pad(number, text)
+            elements.append(_ELEMENT.pack(0, number, len(raw)) + raw)
+        elements.sort(key=_number)
+        body = b"".join(elements)
         return _ELEMENT.pack(0, Element.GROUP_LENGTH, _UL.size) + _UL.pack(len(body)) + body
 
 
@@ -242,6 +244,9 @@ def request(
         texts[Element.MOVE_ORIGINATOR] = originator[0]
         numbers[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator[1]
     return Command(numbers, texts)
+
+
+_number: Final = _ELEMENT.unpack_from  # group, number, length: what elements are sorted by
 
 
 def _pad(number: int, text: str) -> bytes:

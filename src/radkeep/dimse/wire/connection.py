@@ -163,9 +163,9 @@ class Connection:
                 from before the fault are in ``events``; all later bytes are ignored.
         """
         position, end = 0, len(data)
+        if self._ignores():
+            return end
         while position < end:
-            if self._ignores():
-                return end
             if self._pdv_left:
                 position = self._fragment(data, position, end, events)
             elif self._pdu_left:
@@ -176,22 +176,34 @@ class Connection:
                 if ended:
                     self._fragment(data, position, position, events)
             else:
-                if end - position < HEADER.size:
+                length = self._pdu(data, position, end, events)
+                if not length:
                     break
-                kind, length = HEADER.unpack_from(data, position)
-                if self._pdu_header(kind, length):
-                    position += HEADER.size
-                    continue
-                if end - position < HEADER.size + length:
-                    break
-                position += HEADER.size
-                self._control(kind, bytes(data[position : position + length]), events)
                 position += length
+                if self._ignores():
+                    return end
         return position
 
     def _ignores(self) -> bool:
         """Tell whether nothing that comes matters: all is said, or PDU borders are lost."""
         return self._deaf or self._machine.state is State.IDLE
+
+    def _pdu(self, data: memoryview, start: int, end: int, events: list[Event]) -> int:
+        """Begin a P-DATA-TF PDU or take another one whole; return its bytes, 0 if some lack."""
+        if end - start < HEADER.size:
+            return 0
+        header: tuple[int, int] = HEADER.unpack_from(data, start)
+        kind, length = header
+        if kind == PduType.DATA and self._machine.state is State.ESTABLISHED:
+            self._begin_data(length)  # DT-2 changes no state
+            return HEADER.size
+        if self._pdu_header(kind, length):
+            return HEADER.size
+        stop = start + HEADER.size + length
+        if end < stop:
+            return 0
+        self._control(kind, bytes(data[stop - length : stop]), events)
+        return stop - start
 
     def _pdu_header(self, kind: int, length: int) -> bool:
         """Judge a PDU by its header; True if its body is read as a stream."""
@@ -205,15 +217,18 @@ class Connection:
             self._deaf = True
             return True
         if kind == PduType.DATA:
-            if not FRAGMENT.size <= length <= self._max_length:
-                raise RemoteProtocolError("a P-DATA-TF PDU is not within the advertised maximum")
             self._machine.step(trigger)
-            self._pdu_left = length
+            self._begin_data(length)
             return True
         limit = MAX_ASSOCIATE if kind <= PduType.ASSOCIATE_AC else _SHORT
         if length > limit:
             raise RemoteProtocolError("a PDU is longer than its type allows")
         return False
+
+    def _begin_data(self, length: int) -> None:
+        if not FRAGMENT.size <= length <= self._max_length:
+            raise RemoteProtocolError("a P-DATA-TF PDU is not within the advertised maximum")
+        self._pdu_left = length
 
     def _fragment_header(self, length: int, context_id: int, control: int) -> bool:
         """Begin a fragment (PS3.8 Annex E.2); True if it is empty and ends its message."""

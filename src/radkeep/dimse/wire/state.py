@@ -22,6 +22,8 @@ class Role(Enum):
 class State(Enum):
     """PS3.8 Tables 9-1 to 9-5."""
 
+    __hash__ = object.__hash__  # members are single; Enum's own would cost a call at each look-up
+
     IDLE = "Sta1"
     AWAITING_REQUEST = "Sta2"  # transport open, ARTIM runs
     DECIDING = "Sta3"  # A-ASSOCIATE-RQ is here, the local user has not answered
@@ -39,6 +41,8 @@ class State(Enum):
 
 class Trigger(Enum):
     """The rows of PS3.8 Table 9-10."""
+
+    __hash__ = object.__hash__
 
     ASSOCIATE_REQUEST = "Evt1"
     TRANSPORT_CONFIRMED = "Evt2"
@@ -63,6 +67,8 @@ class Trigger(Enum):
 
 class Action(Enum):
     """PS3.8 Tables 9-6 to 9-9."""
+
+    __hash__ = object.__hash__
 
     AE_1 = "AE-1"  # open the transport
     AE_2 = "AE-2"  # send A-ASSOCIATE-RQ

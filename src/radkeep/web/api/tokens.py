@@ -45,5 +45,5 @@ def token_routes(surface: Surface, path: str, *, tokens: Tokens) -> list[Guarded
     return [
         surface.route(path, show, needs=needs),
         surface.route(path, create, methods=["POST"], needs=needs),
-        surface.route(f"{path}/{{name}}", revoke, methods=["DELETE"], needs=needs),
+        surface.route(f"{path}/{{name:path}}", revoke, methods=["DELETE"], needs=needs),
     ]

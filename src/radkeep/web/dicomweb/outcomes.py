@@ -15,6 +15,7 @@ from radkeep.dicom.scanner import Identity
 from radkeep.dicom.status import store_status
 from radkeep.domain.errors import InvalidRequestError, Kind, RadkeepError
 from radkeep.ingest.store import Receipt
+from radkeep.web.dicomweb.addresses import address_of
 
 _SOP_CLASS: Final = "00081150"
 _SOP_INSTANCE: Final = "00081155"
@@ -70,7 +71,7 @@ class Outcomes:
         body: Json = {}
         studies = {receipt.facts.study for receipt in self._stored}
         if len(studies) == 1:
-            body[_RETRIEVE_URL] = _url(f"{base}/studies/{studies.pop()}")
+            body[_RETRIEVE_URL] = _url(address_of(base, studies.pop()))
         if self._failed:
             body[_FAILED] = _sequence(self._failed)
         if self._stored:
@@ -95,7 +96,7 @@ class Outcomes:
 
 def _reference(receipt: Receipt, base: str) -> Json:
     facts = receipt.facts
-    address = f"{base}/studies/{facts.study}/series/{facts.series}/instances/{facts.sop_instance}"
+    address = address_of(base, facts.study, facts.series, facts.sop_instance)
     return {
         _SOP_CLASS: _uid(facts.sop_class),
         _SOP_INSTANCE: _uid(facts.sop_instance),

@@ -12,20 +12,19 @@ import msgspec
 from starlette.responses import Response
 
 from radkeep.dicom.dictionary import tag_of
-from radkeep.dicom.query import ALL, Level, Match, Query
+from radkeep.dicom.query import ALL, MAX_OFFSET, Level, Match, Query
 from radkeep.domain.actor import Actor
 from radkeep.domain.errors import InvalidRequestError
 from radkeep.domain.uid import Uid
 from radkeep.retrieval.search import Search
 from radkeep.web.dicomweb.accept import choose_json
+from radkeep.web.dicomweb.addresses import address_of, base_of
 from radkeep.web.kit.requests import Incoming
 
-ROOT: Final = "/dicom-web"
 MAX_RESULTS: Final = {Level.STUDY: 1_000, Level.SERIES: 5_000, Level.INSTANCE: 10_000}
-MAX_OFFSET: Final = 10_000_000
 _STUDY: Final = "0020000D"
 _SERIES: Final = "0020000E"
-_INSTANCE: Final = "00080018"
+_ALL: Final = (_STUDY, _SERIES, "00080018")
 _RETRIEVE_URL: Final = "00081190"
 _MAX_DIGITS: Final = 8
 
@@ -54,7 +53,7 @@ class Qido:
 
     def _answer(self, request: Incoming, actor: Actor, level: Level) -> Response:
         media_type = choose_json(request)
-        base = request.origin + ROOT
+        base = base_of(request)
         asked = parse(request.query, level, request.path_params)
         page = self._search.run(actor, level, asked.query, protocol="qido-rs")
         body = b"[" + b",".join(_with_address(row, base, level) for row in page.rows) + b"]"
@@ -152,19 +151,16 @@ def _number(key: str, value: str) -> int:
     number = int(value)
     if key == "limit" and number == 0:
         raise InvalidRequestError("limit is at least 1")
-    if number > MAX_OFFSET:
-        raise InvalidRequestError(f"{key} is too large")
+    if key == "offset" and number > MAX_OFFSET:
+        raise InvalidRequestError(f"offset is at most {MAX_OFFSET}: name more keys instead")
     return number
 
 
 def _with_address(encoded: bytes, base: str, level: Level) -> bytes:
     """Return a result with its Retrieve URL, keys in ascending order (PS3.18 Section F.2.2)."""
     row = _row.decode(encoded)
-    address = f"{base}/studies/{_uid(row, _STUDY)}"
-    if level is not Level.STUDY:
-        address += f"/series/{_uid(row, _SERIES)}"
-    if level is Level.INSTANCE:
-        address += f"/instances/{_uid(row, _INSTANCE)}"
+    tags = {Level.STUDY: (_STUDY,), Level.SERIES: (_STUDY, _SERIES)}
+    address = address_of(base, *(_uid(row, tag) for tag in tags.get(level, _ALL)))
     value = msgspec.json.encode({"vr": "UR", "Value": [address]})
     row[_RETRIEVE_URL] = msgspec.Raw(value)
     return msgspec.json.encode(dict(_sorted(row)))

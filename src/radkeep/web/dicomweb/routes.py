@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The DICOMweb resources and what each needs."""
 
+from typing import Final
+
 from radkeep.identity.permissions import Permission
 from radkeep.ingest.store import Store
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
-from radkeep.web.dicomweb.qido import ROOT, Qido
+from radkeep.web.dicomweb.addresses import ROOT
+from radkeep.web.dicomweb.qido import Qido
 from radkeep.web.dicomweb.stow import Stow
 from radkeep.web.dicomweb.wado import Wado
 from radkeep.web.kit.routes import GuardedRoute, Handler, Surface
 
-MAX_REQUEST_BYTES = 64 << 30  # of one store request
+MAX_REQUEST_BYTES: Final = 64 << 30  # of one store request
 
 
 def dicomweb_routes(

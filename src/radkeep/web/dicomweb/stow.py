@@ -20,8 +20,8 @@ from radkeep.domain.uid import Uid
 from radkeep.ingest.store import Receipt, Reception, Store
 from radkeep.ingest.transfers import Transfer
 from radkeep.web.dicomweb.accept import DICOM, choose_json
+from radkeep.web.dicomweb.addresses import base_of
 from radkeep.web.dicomweb.outcomes import Outcomes
-from radkeep.web.dicomweb.qido import ROOT
 from radkeep.web.kit.media_types import parse_media_type
 from radkeep.web.kit.multipart import PartReader, boundary_of
 from radkeep.web.kit.requests import Incoming, body_pieces
@@ -46,7 +46,7 @@ class Stow:
     async def studies(self, request: Incoming, actor: Actor) -> Response:
         """Answer POST /studies and /studies/{study}."""
         media_type = choose_json(request)
-        base = request.origin + ROOT
+        base = base_of(request)
         raw = request.path_params.get("study")
         study = Uid.parse(raw) if raw else None
         if not actor.organization:

@@ -27,7 +27,7 @@ from radkeep.web.dicomweb.accept import (
     frame_syntax,
     ranges_of,
 )
-from radkeep.web.dicomweb.qido import ROOT
+from radkeep.web.dicomweb.addresses import address_of, base_of
 from radkeep.web.kit.multipart import MultipartBody, Part
 from radkeep.web.kit.requests import Incoming
 from radkeep.web.kit.streaming import Pieces
@@ -138,10 +138,7 @@ def _instance(request: Incoming, each: Retrieved) -> Part:
 
 def _address(request: Incoming, each: Retrieved) -> str:
     stored = each.stored
-    return (
-        f"{request.origin}{ROOT}/studies/{stored.study}/series/{stored.series}"
-        f"/instances/{stored.sop_instance}"
-    )
+    return address_of(base_of(request), stored.study, stored.series, stored.sop_instance)
 
 
 def _array(objects: Iterator[bytes]) -> Iterator[bytes]:

@@ -85,21 +85,29 @@ def browser_cookie(request: Request) -> str:
 
 def set_session(response: Response, secret: str) -> None:
     """Let the browser keep the session until it closes."""
-    _set(response, SESSION_COOKIE, secret, None)
+    set_secret(response, SESSION_COOKIE, secret, None)
 
 
 def set_browser(response: Response, secret: str) -> None:
     """Let the browser be known again."""
-    _set(response, BROWSER_COOKIE, secret, BROWSER_LIFE)
+    set_secret(response, BROWSER_COOKIE, secret, BROWSER_LIFE)
 
 
 def clear_session(response: Response) -> None:
     """Take the session's cookie back, and whatever the browser kept of our pages."""
-    _set(response, SESSION_COOKIE, "", 0)
+    set_secret(response, SESSION_COOKIE, "", 0)
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
 
-def _set(response: Response, name: str, value: str, life: int | None) -> None:
+def set_secret(response: Response, name: str, value: str, life: int | None) -> None:
+    """Give the browser a cookie that scripts and other sites never see.
+
+    Args:
+        response: carries it.
+        name: begins with ``__Host-`` (RFC 6265bis Section 4.1.3.2).
+        value: the secret; "" with ``life`` 0 takes the cookie back.
+        life: seconds; None until the browser closes.
+    """
     response.set_cookie(
         name, value, max_age=life, path="/", secure=True, httponly=True, samesite="strict"
     )

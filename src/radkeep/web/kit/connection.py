@@ -19,10 +19,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from radkeep.domain.addresses import source_of
 from radkeep.web.kit.authentication import PEER
 
 HEAD_SECONDS: Final = 10.0  # from the first byte to the end of the headers
 MAX_HEAD_BYTES: Final = 32 << 10  # request line and headers
+FAREWELL_SECONDS: Final = 0.5  # at shutdown, for an idle peer to hang up
 LINGER_SECONDS: Final = 5.0  # for a body that is still coming after its answer
 STALL_SECONDS: Final = 60.0  # without a byte taken by a peer that owes us reading
 MAX_CONNECTIONS: Final = 2_048
@@ -51,7 +53,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
         self.opened = self.loop.time()
-        self.source = self.client[0] if self.client else ""
+        self.source = source_of(self.client[0] if self.client else "")
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family == socket.AF_UNIX:
             self._peer = peer_uid(sock)
@@ -112,6 +114,16 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._stop("stall")
         super().resume_writing()
+
+    @override
+    def shutdown(self) -> None:
+        """Finish what is being answered; hang up on who only keeps the line open.
+
+        TLS would wait for the peer's own farewell, which an idle browser does not send.
+        """
+        super().shutdown()
+        if self.is_idle:
+            self._start("abort", FAREWELL_SECONDS, self.transport.abort)
 
     @property
     def is_idle(self) -> bool:

@@ -10,12 +10,14 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
+
+from radkeep.domain.addresses import source_of
+from radkeep.domain.crowd import Crowd
 
 BACKLOG: Final = 1_024
 MAX_SILENT: Final = 8_192
@@ -26,7 +28,6 @@ RETRY_SECONDS: Final = 0.2  # after the system had no descriptor left
 SWEEP_SECONDS: Final = 1.0
 _BURST: Final = 128  # connections accepted in one turn of the loop
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_K = TypeVar("_K")
 
 
 class Lobby:
@@ -39,8 +40,9 @@ class Lobby:
         self._protocol = protocol
         self._tls = tls
         self._loop = asyncio.get_running_loop()
-        self._silent: dict[socket.socket, tuple[str, float]] = {}  # source and since when
-        self._shaking: dict[asyncio.Task[object], tuple[str, float]] = {}
+        self._silent: Crowd[socket.socket] = Crowd(MAX_SILENT)
+        self._since: dict[socket.socket, float] = {}  # of the silent: when they came
+        self._shaking: Crowd[asyncio.Task[object]] = Crowd(MAX_HANDSHAKES)
         self._timers: list[asyncio.TimerHandle] = []
         sock.settimeout(0)
         sock.listen(BACKLOG)
@@ -52,14 +54,14 @@ class Lobby:
         for timer in self._timers:
             timer.cancel()
         self._loop.remove_reader(self._sock)
-        for sock in list(self._silent):
+        for sock in self._silent.members():
             self._turn_out(sock)
-        for task in self._shaking:
+        for task in self._shaking.members():
             task.cancel()
 
     async def wait_closed(self) -> None:
         """Return when the last handshake is over."""
-        await asyncio.gather(*self._shaking, return_exceptions=True)
+        await asyncio.gather(*self._shaking.members(), return_exceptions=True)
 
     def _listen(self) -> None:
         self._loop.add_reader(self._sock, self._accept)
@@ -74,23 +76,22 @@ class Lobby:
                 if error.errno not in _EXHAUSTED:
                     raise
                 self._loop.remove_reader(self._sock)
-                if self._silent:
-                    self._turn_out(_oldest_of_busiest(self._silent))
+                leaver = self._silent.leaver()
+                if leaver is not None:
+                    self._turn_out(leaver)
                 self._later(RETRY_SECONDS, self._listen)
                 return
             sock.settimeout(0)
-            if len(self._silent) >= MAX_SILENT:
-                self._turn_out(_oldest_of_busiest(self._silent))
-            self._silent[sock] = (str(address[0]), self._loop.time())
+            self._since[sock] = self._loop.time()
             self._loop.add_reader(sock, self._spoke, sock)
+            leaver = self._silent.add(sock, source_of(str(address[0])))
+            if leaver is not None:
+                self._turn_out(leaver)
 
     def _spoke(self, sock: socket.socket) -> None:
         self._loop.remove_reader(sock)
-        source, _ = self._silent.pop(sock)
-        if len(self._shaking) >= MAX_HANDSHAKES:
-            victim = _oldest_of_busiest(self._shaking)
-            del self._shaking[victim]
-            victim.cancel()
+        source = self._silent.discard(sock)
+        del self._since[sock]
         shake = self._loop.connect_accepted_socket(
             self._protocol,
             sock,
@@ -99,11 +100,13 @@ class Lobby:
             ssl_shutdown_timeout=HANDSHAKE_SECONDS,
         )
         task: asyncio.Task[object] = self._loop.create_task(shake)
-        self._shaking[task] = (source, self._loop.time())
+        leaver = self._shaking.add(task, source)
         task.add_done_callback(partial(self._shaken, sock))
+        if leaver is not None:
+            leaver.cancel()
 
     def _shaken(self, sock: socket.socket, task: "asyncio.Task[object]") -> None:
-        self._shaking.pop(task, None)
+        self._shaking.discard(task)
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
             sock.close()
@@ -112,23 +115,17 @@ class Lobby:
 
     def _sweep(self) -> None:
         too_old = self._loop.time() - SILENT_SECONDS
-        for sock, (_, since) in list(self._silent.items()):
-            if since > too_old:
-                break  # in the order of their coming
-            self._turn_out(sock)
+        while (oldest := self._silent.oldest()) and self._since[oldest] <= too_old:
+            self._turn_out(oldest)
         self._later(SWEEP_SECONDS, self._sweep)
 
     def _turn_out(self, sock: socket.socket) -> None:
         self._loop.remove_reader(sock)
-        del self._silent[sock]
+        self._silent.discard(sock)
+        del self._since[sock]
         sock.close()
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         now = self._loop.time()
         self._timers = [each for each in self._timers if each.when() > now]
         self._timers.append(self._loop.call_later(seconds, action))
-
-
-def _oldest_of_busiest(waiting: Mapping[_K, tuple[str, float]]) -> _K:
-    sizes = Counter(source for source, _ in waiting.values())
-    return min(waiting, key=lambda each: (-sizes[waiting[each][0]], waiting[each][1]))

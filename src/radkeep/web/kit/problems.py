@@ -16,6 +16,7 @@ import structlog
 from starlette.responses import Response
 
 from radkeep.domain.errors import Kind, RadkeepError, UnsupportedError
+from radkeep.web.kit.headers import NO_STORE
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 5  # seconds, where an error does not know better
@@ -123,7 +124,7 @@ def problem_response(told: Problem) -> Response:
 
 def problem_headers(told: Problem) -> dict[str, str]:
     """Return the headers that belong to ``told`` in whatever form it is shown."""
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": NO_STORE}
     if told.retry_after:
         headers["Retry-After"] = str(told.retry_after)
     if told.status is HTTPStatus.UNAUTHORIZED:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.requests import Request
 
+from radkeep.domain.actor import Actor
 from radkeep.domain.errors import InvalidRequestError, TooLargeError, UnsupportedError
 from radkeep.web.kit.problems import RequestTimeoutError
 
@@ -36,6 +37,7 @@ class Incoming(Request):
     """A request; ``content`` is its body where the route takes forms or JSON."""
 
     content: bytes = b""
+    admitted: Actor | None = None  # who sent it, once the door has counted them in
 
     @property
     def address(self) -> str:

@@ -20,6 +20,7 @@ from radkeep.domain.errors import ForbiddenError, RadkeepError
 from radkeep.identity.permissions import Permission
 from radkeep.web.kit import csrf
 from radkeep.web.kit.authentication import Authentication
+from radkeep.web.kit.guests import Guests
 from radkeep.web.kit.headers import DATA
 from radkeep.web.kit.problems import (
     MethodNotAllowedError,
@@ -28,6 +29,7 @@ from radkeep.web.kit.problems import (
     problem_response,
     unexpected,
 )
+from radkeep.web.kit.refusals import Refusals
 from radkeep.web.kit.requests import MAX_BODY_BYTES, ClientGoneError, Incoming, whole_body
 from radkeep.web.kit.streaming import Pieces
 from radkeep.web.kit.threads import Threads
@@ -67,6 +69,8 @@ class Kit:
 
     authentication: Authentication
     threads: Threads
+    refusals: Refusals | None = None  # None only where there is no audit log, as in some tests
+    guests: Guests = field(default_factory=Guests)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,7 @@ class Surface:
         def work(request: Incoming) -> Response:
             return handler(request, self._admit(request, needs))
 
-        return GuardedRoute(path, _InPool(self, work, max_body), methods, needs)
+        return GuardedRoute(path, _InPool(self, work, max_body, self.kit.threads), methods, needs)
 
     def open_route(
         self,
@@ -106,7 +110,9 @@ class Surface:
         max_body: int = MAX_BODY_BYTES,
     ) -> "GuardedRoute":
         """Return a route for everybody; ``why`` says what makes that safe."""
-        return GuardedRoute(path, _InPool(self, handler, max_body), methods, Access.PUBLIC, why)
+        pool = self.kit.threads if "GET" in methods else self.kit.threads.for_strangers()
+        endpoint = _InPool(self, handler, max_body, pool)
+        return GuardedRoute(path, endpoint, methods, Access.PUBLIC, why)
 
     def stream_route(
         self, path: str, handler: StreamHandler, *, needs: Permission, methods: Sequence[str]
@@ -121,7 +127,11 @@ class Surface:
 
     def _admit(self, request: Incoming, needs: Needs) -> Actor:
         actor = self.kit.authentication.actor(request)
+        self.kit.guests.enter(actor)
+        request.admitted = actor
         if isinstance(needs, Permission) and needs not in actor.permissions:
+            if self.kit.refusals is not None:
+                self.kit.refusals.note(actor, needs, request.path_params.get("study", ""))
             raise ForbiddenError(f"this needs the permission {needs}")
         return actor
 
@@ -168,6 +178,13 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Incoming(scope, receive)
         try:
+            await self._respond(request, scope, receive, send)
+        finally:
+            if request.admitted is not None:
+                self._surface.kit.guests.leave(request.admitted)
+
+    async def _respond(self, request: Incoming, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
             csrf.check(request, links=self._surface.links)
             response = await self.answer(request)
         except ClientGoneError:
@@ -199,16 +216,19 @@ class _Endpoint:
 
 
 class _InPool(_Endpoint):
-    def __init__(self, surface: Surface, work: OpenHandler, max_body: int) -> None:
+    def __init__(
+        self, surface: Surface, work: OpenHandler, max_body: int, threads: Threads
+    ) -> None:
         super().__init__(surface)
         self._work = work
         self._max_body = max_body
+        self._threads = threads
 
     @override
     async def answer(self, request: Incoming) -> Response:
         if request.method not in _WITHOUT_BODY:
             request.content = await whole_body(request, limit=self._max_body)
-        threads = self._surface.kit.threads
+        threads = self._threads
 
         def work() -> Response:
             response = self._work(request)

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one bounded pool in which everything below the web doors runs.
+"""The bounded pools in which everything below the web doors runs.
 
 Invariant: at most ``workers`` use cases run at once and at most ``waiting`` wait; more are told to
-come again instead of piling up.
+come again instead of piling up. What strangers make us do has threads of its own: a flood of
+sign-ins, each a slow hash, takes none from people at work.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from radkeep.domain.errors import UnavailableError
 
+ENTRY: Final = 4  # threads for strangers; two passwords are checked at once
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -19,10 +21,16 @@ _R = TypeVar("_R")
 class Threads:
     """Runs synchronous work for one event loop."""
 
-    def __init__(self, *, workers: int = 8, waiting: int = 512) -> None:
+    def __init__(self, *, workers: int = 8, waiting: int = 512, entry: int = ENTRY) -> None:
+        """Make the pool and, with ``entry`` threads, the one for strangers."""
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="web")
+        self._entry = Threads(workers=entry, waiting=waiting, entry=0) if entry else self
         self._limit = workers + waiting
         self._busy = 0  # touched on the loop's thread only
+
+    def for_strangers(self) -> "Threads":
+        """Return the pool for requests that people send before they are known."""
+        return self._entry
 
     async def run(self, work: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Return what ``work`` returns, called in the pool.
@@ -45,4 +53,6 @@ class Threads:
 
     def close(self) -> None:
         """Wait for what runs and end the threads."""
+        if self._entry is not self:
+            self._entry.close()
         self._pool.shutdown(wait=True, cancel_futures=True)

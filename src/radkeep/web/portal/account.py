@@ -13,6 +13,7 @@ from radkeep.web.portal.frames import Frames
 from radkeep.web.portal.pages.account import AccountPage
 from radkeep.web.portal.pages.frame import Fact
 from radkeep.web.portal.rendering import render
+from radkeep.web.portal.words import role_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,9 @@ class Account:
             UnauthenticatedError: not signed in by a session.
         """
         account = self.sessions.account(session_cookie(request))
-        roles = ", ".join(sorted(role.replace("-", " ") for role in account.roles))
         facts = (
             Fact(name="Name", value=account.name),
-            Fact(name="Role", value=roles),
+            Fact(name="Role", value=role_names(account.roles)),
             Fact(name="Member since", value=f"{account.created:%Y-%m-%d}"),
         )
         return render(AccountPage(frame=self.frames.of(actor), email=account.email, facts=facts))

@@ -17,6 +17,7 @@ from radkeep.web.portal.own_path import HOME
 from radkeep.web.portal.pages.entry import DemoPage, DemoPerson
 from radkeep.web.portal.redirects import see_other
 from radkeep.web.portal.rendering import render
+from radkeep.web.portal.words import role_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ class DemoPeople:
                 id=account.id,
                 name=account.name,
                 email=account.email,
-                role=", ".join(sorted(role.replace("-", " ") for role in account.roles)),
+                role=role_names(account.roles),
                 current=account.id == actor.id,
             )
             for account in self.demo.people(actor)

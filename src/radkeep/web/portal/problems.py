@@ -11,8 +11,10 @@ from typing import Final
 
 from starlette.responses import Response
 
+from radkeep.domain.errors import NotFoundError
 from radkeep.web.kit.authentication import session_cookie
 from radkeep.web.kit.csrf import SAFE
+from radkeep.web.kit.explanations import EXPLANATIONS
 from radkeep.web.kit.problems import Problem, problem_headers
 from radkeep.web.kit.requests import Incoming
 from radkeep.web.portal.frames import Frames
@@ -28,63 +30,38 @@ _LOCKED: Final = "session-locked"
 _TO_START: Final = Link(name="Go to the start", href=HOME)
 _TO_SIGN_IN: Final = Link(name="Sign in", href="/sign-in")
 
-# Title, what happened, what to do; "" for what happened shows the error's own words.
-_BY_CODE: Final = {
-    "link-expired": (
-        "This link no longer works",
-        "It was used already, is older than an hour, or was replaced by a newer one.",
-        "Ask your administrator for another. At the server: radkeep user enrol-link EMAIL.",
-    ),
-    "demo-link-expired": (
-        "This link no longer works",
-        "It was used already, is older than ten minutes, or the server was started again.",
-        "Press Enter where the server runs: it prints another.",
-    ),
-    "viewer-absent": (
-        "The viewer is not installed",
-        "",
-        "Ask your administrator. Studies are safe and can be found and sent as before.",
-    ),
-    "cross-site": (
-        "Not from here",
-        "Another site sent your browser here to change something. Nothing was changed.",
-        "Open the page you want from the studies.",
-    ),
-}
-_BY_STATUS: Final = {
-    HTTPStatus.BAD_REQUEST: ("That was not understood", "", "Go back and check what was typed."),
-    HTTPStatus.UNAUTHORIZED: (
-        "Sign in first",
-        "The session has ended, so nothing was changed.",
-        "Sign in and try again.",
-    ),
-    HTTPStatus.FORBIDDEN: (
-        "Not permitted",
-        "",
-        "If you need this for your work, ask your administrator for the role.",
-    ),
-    HTTPStatus.NOT_FOUND: (
-        "Not found",
-        "There is nothing here, or nothing that you may see.",
-        "Check the address, or search for the patient.",
-    ),
-    HTTPStatus.TOO_MANY_REQUESTS: ("Too many requests", "", "Wait a little and try again."),
-    HTTPStatus.SERVICE_UNAVAILABLE: (
-        "Not now",
-        "",
-        "Nothing was lost. Try again in a minute.",
-    ),
-    HTTPStatus.INSUFFICIENT_STORAGE: (
-        "The archive is full",
-        "Nothing more can be stored; what is stored is safe and can be read.",
-        "Tell your administrator.",
-    ),
-}
-_ANY: Final = (
-    "Something went wrong",
-    "",
-    "Nothing was changed. Try again, or tell your administrator.",
+# Where the error's own words would say less than its explanation does, or are meant for programs.
+_EXPLAINED: Final = frozenset(
+    {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.INSUFFICIENT_STORAGE}
 )
+_CROSS_SITE: Final = "cross-site"
+_LINKS: Final = frozenset({"link-expired", "demo-link-expired"})  # signing in helps against neither
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanations:
+    """The pages that problem documents name as their type (RFC 9457 Section 3.1.1)."""
+
+    frames: Frames
+
+    def show(self, request: Incoming) -> Response:
+        """Explain the code that the address names.
+
+        Raises:
+            NotFoundError: no error has it.
+        """
+        explained = EXPLANATIONS.get(request.path_params["code"])
+        if explained is None:
+            raise NotFoundError("no error has this code")
+        return render(
+            ProblemPage(
+                frame=self.frames.nobody(),
+                title=explained.title,
+                what=explained.what,
+                advice=explained.advice,
+                way_out=_TO_START,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +73,17 @@ class PageTeller:
     def __call__(self, request: Incoming, told: Problem, /) -> Response:
         """Return the page for ``told``, or the way to sign in."""
         signed_out = told.status is HTTPStatus.UNAUTHORIZED
-        if signed_out and request.method in SAFE and told.code not in _BY_CODE:
+        if signed_out and request.method in SAFE and told.code not in _LINKS:
             return self._lead(request, told)
-        title, what, advice = _BY_CODE.get(told.code) or _BY_STATUS.get(told.status, _ANY)
+        explained = EXPLANATIONS[told.code]
+        in_general = told.status in _EXPLAINED or told.code == _CROSS_SITE
+        actor = request.admitted  # known where the route had let them in
         response = render(
             ProblemPage(
-                frame=self.frames.nobody(),
-                title=title,
-                what=what or sentence(told.detail),
-                advice=advice,
+                frame=self.frames.of(actor) if actor is not None else self.frames.nobody(),
+                title=explained.title,
+                what=explained.what if in_general else sentence(told.detail),
+                advice=explained.advice,
                 way_out=_TO_SIGN_IN if signed_out else _TO_START,
                 reference=told.reference,
             ),

@@ -3,12 +3,13 @@
 
 from starlette.responses import RedirectResponse
 
+from radkeep.web.kit.headers import NO_STORE
 from radkeep.web.kit.requests import Incoming
 
 
 def see_other(address: str) -> RedirectResponse:
     """Send the browser to ``address`` with GET (RFC 9110 Section 15.4.4)."""
-    return RedirectResponse(address, 303, headers={"Cache-Control": "no-store"})
+    return RedirectResponse(address, 303, headers={"Cache-Control": NO_STORE})
 
 
 def here(request: Incoming) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from radkeep.web.kit.headers import NO_STORE
 from radkeep.web.portal.pages.frame import Page
 
 
@@ -32,4 +33,4 @@ def render(page: Page, status: int = 200) -> HTMLResponse:
     """Return ``page`` as a response that no cache keeps."""
     template = _ENVIRONMENT.get_template(f"pages/{page.template}")
     html = template.render({field.name: getattr(page, field.name) for field in fields(page)})
-    return HTMLResponse(html, status, headers={"Cache-Control": "no-store"})
+    return HTMLResponse(html, status, headers={"Cache-Control": NO_STORE})

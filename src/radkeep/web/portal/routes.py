@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The portal's addresses, each with what it needs."""
+"""The portal's addresses, each with what it needs.
+
+Invariant: an open route says why it may be one, and takes no form longer than ``FORM_BYTES``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.responses import Response
 
@@ -22,7 +26,7 @@ from radkeep.web.portal.demo import DemoPeople
 from radkeep.web.portal.enrol import Enrol
 from radkeep.web.portal.frames import STUDIES, Frames
 from radkeep.web.portal.own_path import HOME
-from radkeep.web.portal.problems import PageTeller
+from radkeep.web.portal.problems import Explanations, PageTeller
 from radkeep.web.portal.recent_searches import RecentSearches
 from radkeep.web.portal.redirects import see_other
 from radkeep.web.portal.sign_in import SignIn
@@ -31,7 +35,7 @@ from radkeep.web.portal.studies import Studies
 from radkeep.web.portal.study import Study
 from radkeep.web.portal.unlock import Unlock
 
-FORM_BYTES = 16_384  # the longest form has two passwords of 256 characters, percent-encoded
+FORM_BYTES: Final = 16_384  # the longest form has two passwords of 256 characters, percent-encoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +65,13 @@ def _entry(surface: Surface, parts: PortalParts, frames: Frames) -> Sequence[Gua
     sign_in = SignIn(login=parts.login, sessions=parts.sessions, frames=frames)
     unlock = Unlock(sessions=parts.sessions, frames=frames)
     enrol = Enrol(enrolment=parts.enrolment, frames=frames)
+    problems = Explanations(frames=frames)
     post, small = ("POST",), FORM_BYTES
     proves = "people prove here who they are"
     link = "the link's token is the proof"
     return (
         surface.open_route("/static/{name}", static_file, why="the same files for everybody"),
+        surface.open_route("/problems/{code}", problems.show, why="the same words for everybody"),
         surface.open_route("/sign-in", sign_in.show, why=proves),
         surface.open_route("/sign-in", sign_in.password, why=proves, methods=post, max_body=small),
         surface.open_route("/sign-in/code", sign_in.show_code, why=proves),

@@ -11,6 +11,13 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Final
 
+from radkeep.dicom.levels import (
+    ACCESSION_NUMBER,
+    MODALITIES_IN_STUDY,
+    PATIENT_ID,
+    PATIENT_NAME,
+    STUDY_DATE,
+)
 from radkeep.dicom.query import Match, Query
 from radkeep.web.portal.pages.studies import Choice, SearchErrors, SearchForm
 
@@ -18,12 +25,6 @@ PAGE_ROWS: Final = 50  # a screen and a half; more makes pages slow to read, not
 MAX_PAGE: Final = 2_000  # 100,000 studies down the list: by then one searches
 _MAX_ACCESSION: Final = 16  # characters, PS3.5 Table 6.2-1 (SH)
 _MAX_TYPED: Final = 64  # characters of one field, PS3.5 Table 6.2-1 (LO, PN component group)
-
-_STUDY_DATE: Final = 0x00080020
-_ACCESSION: Final = 0x00080050
-_MODALITIES: Final = 0x00080061
-_PATIENT_NAME: Final = 0x00100010
-_PATIENT_ID: Final = 0x00100020
 
 # Those of PS3.3 Section C.7.3.1.1.1 that people look for by name, in the order of their labels.
 MODALITIES: Final = tuple(
@@ -97,11 +98,11 @@ def to_query(form: SearchForm, page: int) -> Query:
     whoever types ``*`` or ``?`` says where.
     """
     keys = {
-        _PATIENT_NAME: _anywhere(form.name),
-        _PATIENT_ID: _from_start(form.patient_id),
-        _ACCESSION: _from_start(form.accession),
-        _STUDY_DATE: _dates(form),
-        _MODALITIES: form.modality,
+        PATIENT_NAME: _anywhere(form.name),
+        PATIENT_ID: _from_start(form.patient_id),
+        ACCESSION_NUMBER: _from_start(form.accession),
+        STUDY_DATE: _dates(form),
+        MODALITIES_IN_STUDY: form.modality,
     }
     return Query(
         filters=tuple(Match.parse((tag,), text) for tag, text in keys.items() if text),

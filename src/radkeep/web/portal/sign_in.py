@@ -18,6 +18,7 @@ from radkeep.web.kit.authentication import (
     clear_session,
     session_cookie,
     set_browser,
+    set_secret,
     set_session,
 )
 from radkeep.web.kit.requests import Incoming
@@ -125,6 +126,4 @@ def _welcome(signed_in: SignedIn, target: str, *, remember: bool) -> Response:
 
 
 def _set_step(response: Response, value: str, life: int) -> None:
-    response.set_cookie(
-        _STEP_COOKIE, value, life, path="/", secure=True, httponly=True, samesite="strict"
-    )
+    set_secret(response, _STEP_COOKIE, value, life)

@@ -2,6 +2,7 @@
 """The same page again, for somebody who must wait before another try."""
 
 from dataclasses import replace
+from typing import Final
 
 from starlette.responses import Response
 
@@ -10,7 +11,7 @@ from radkeep.web.kit.problems import problem, problem_headers
 from radkeep.web.portal.pages.entry import FactorPage, SignInPage, UnlockPage
 from radkeep.web.portal.rendering import render
 
-_MINUTE = 60  # seconds
+_MINUTE: Final = 60  # seconds
 
 
 def wait_page(page: SignInPage | FactorPage | UnlockPage, error: ThrottledError) -> Response:

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from radkeep.identity.permissions import Permission
-from radkeep.web.kit.routes import GuardedRoute, Surface
+from radkeep.web.kit.routes import Access, GuardedRoute, Surface
 from radkeep.web.viewer.serving import Viewer
 from radkeep.web.viewer.tree import Tree, ViewerAbsentError, default_directory
 
@@ -36,4 +36,6 @@ def viewer_routes(surface: Surface, viewer: Viewer) -> Sequence[GuardedRoute]:
         return pages
     # The build's own name stands before the pages, which answer to any path.
     files = f"/viewer/{viewer.tree.build}/{{name:path}}"
-    return [surface.open_route(files, viewer.asset, why="published files, no data"), *pages]
+    # The files are no secret. But they are megabytes, and each answer holds its file until it is
+    # read: strangers who read slowly would take all memory; of people at work each has a share.
+    return [surface.route(files, viewer.asset, needs=Access.SIGNED_IN), *pages]

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from radkeep.domain.actor import Actor
 from radkeep.domain.errors import NotFoundError
 from radkeep.identity.permissions import Permission
+from radkeep.web.kit.headers import NO_STORE
 from radkeep.web.kit.requests import Incoming
 from radkeep.web.viewer import policy
 from radkeep.web.viewer.app_config import app_config
@@ -40,9 +41,9 @@ class Viewer:
         tree = self._tree()
         if not request.path_params.get("path"):
             return Response(status_code=303, headers={"Location": HOME})
-        return _file(request, tree.assets[INDEX], cache="no-store", csp=policy.DOCUMENT)
+        return _file(request, tree.assets[INDEX], cache=NO_STORE, csp=policy.DOCUMENT)
 
-    def asset(self, request: Incoming) -> Response:
+    def asset(self, request: Incoming, _actor: Actor) -> Response:
         """Return one of the build's files.
 
         Raises:
@@ -65,7 +66,7 @@ class Viewer:
         return Response(
             script,
             media_type="text/javascript",
-            headers={"Cache-Control": "no-store", "Content-Security-Policy": policy.ASSET},
+            headers={"Cache-Control": NO_STORE, "Content-Security-Policy": policy.ASSET},
         )
 
     def _tree(self) -> Tree:

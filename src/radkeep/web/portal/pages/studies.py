@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of studies and the page of one study."""
+"""The list of studies and the page of one study.
+
+Invariant: every value is text to be shown as it is; a page decides nothing.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar

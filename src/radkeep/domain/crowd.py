@@ -1,25 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who waits at the door, by source, and who has to leave when it is full.
+"""Who waits at a door, by source, and who has to leave when it is full.
 
 Invariant: a crowd never holds more than its limit, and a newcomer is never the one to go: the
-oldest member of the busiest source is, so a flood displaces itself.
+oldest member of the busiest source is, so a flood displaces itself. To find it costs one look at
+each source, not at each member.
 """
 
-import ipaddress
 from typing import Generic, TypeVar
 
 MemberT = TypeVar("MemberT")
-
-
-def source_of(address: str) -> str:
-    """Return what counts as one source: an IPv4 address, or an IPv6 /64 network (RFC 6177)."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.version == 4:  # noqa: PLR2004 - the protocol's name
-        return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 class Crowd(Generic[MemberT]):
@@ -60,12 +49,13 @@ class Crowd(Generic[MemberT]):
         busiest = max(self._sources.values(), key=len)
         return next(iter(busiest))
 
-    def discard(self, member: MemberT) -> None:
-        """Let ``member`` go, if it is here."""
+    def discard(self, member: MemberT) -> str:
+        """Let ``member`` go, if it is here, and return its source; "" if it is not."""
         source = self._members.pop(member, None)
         if source is None:
-            return
+            return ""
         peers = self._sources[source]
         del peers[member]
         if not peers:
             del self._sources[source]
+        return source
