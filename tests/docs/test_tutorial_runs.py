@@ -51,7 +51,7 @@ def test_the_tutorial_works_as_written(tmp_path: Path) -> None:
     for said in (
         "2 stored, 0 rejected",
         f"{STUDY} CT CompressedSamples^CT1",
-        "1 instances exported",
+        "1 instance exported",
         "000001.dcm",
         "sound",
         "records in the catalog",

@@ -48,7 +48,8 @@ def taking(host: str, port: int) -> Iterator[None]:
     except OSError as error:
         number = error.errno or 0  # of a host name that means nothing, it is not one of errno
         reason = os.strerror(number) if number in errno.errorcode else "no such address"
-        raise ConfigError(f"cannot listen at {host}, port {port}: {reason}") from error
+        advice = "; name another port" if number == errno.EADDRINUSE else ""
+        raise ConfigError(f"cannot listen at {host}, port {port}: {reason}{advice}") from error
 
 
 class Door:

@@ -98,7 +98,7 @@ def found(
 def _make_place(layout: Layout) -> None:
     try:
         if (layout.data / FILE_NAME).exists():
-            raise AlreadyExistsError("this data directory exists already")
+            raise AlreadyExistsError("this data directory exists already; run: radkeep serve")
         if layout.content():
             raise AlreadyExistsError("this folder is not empty; name a new one")
         layout.create()

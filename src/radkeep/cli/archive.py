@@ -26,7 +26,7 @@ _REASONS: Final = {  # PS3.18 Table I.2-2 and our own, see docs/refusals.md
     0x0124: "not permitted",
     0xA700: "no room",
     0xA900: "the data set contradicts the request",
-    0xC000: "cannot be decoded",
+    0xC000: "not DICOM, or damaged",
     0xC001: "a UID is missing or illegal",
     0xC010: "other content has this SOP Instance UID; this file is in quarantine",
 }
@@ -41,7 +41,7 @@ class Imported(msgspec.Struct, kw_only=True):
     rejected: list[dict[str, str]] = []
 
 
-@click.command("import")
+@click.command("import", short_help="Import folders, DICOM files and zip archives.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @common
 def import_(context: Context, paths: Sequence[Path]) -> None:
@@ -111,7 +111,7 @@ def _reason(answer: Any) -> str | None:  # noqa: ANN401 - JSON
     return _REASONS.get(code, _REASONS.get(code & 0xF000, "refused")) + f" (0x{code:04X})"
 
 
-@click.command("verify")
+@click.command("verify", short_help="Check volumes and keyring for damage.")
 @click.option("--full", is_flag=True, help="Read every byte and compare every digest.")
 @common
 def verify(context: Context, *, full: bool) -> None:
@@ -127,7 +127,7 @@ def verify(context: Context, *, full: bool) -> None:
         raise click.exceptions.Exit(EXIT[Kind.INTEGRITY])
 
 
-@click.command("rebuild")
+@click.command("rebuild", short_help="Make the catalog again from the volumes.")
 @common
 def rebuild(context: Context) -> None:
     """Delete the catalog and make it again from the volumes; the server must be stopped."""

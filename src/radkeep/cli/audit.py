@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from radkeep.app.upkeep import verify_audit
+from radkeep.cli import audit_words
 from radkeep.cli.failures import EXIT
 from radkeep.cli.options import Context, common, progress
 from radkeep.domain.errors import Kind
@@ -20,12 +21,16 @@ def audit() -> None:
 @click.option("--count", default=20, show_default=True, help="Entries, at most 1,000.")
 @common
 def tail(context: Context, *, count: int) -> None:
-    """Show the last entries; the look itself is entered first."""
+    """Show the last entries; the look itself is entered first.
+
+    The table has words for codes; --json has every field of an entry.
+    """
     with context.api() as api:
         entries = api.call("GET", f"/audit?count={count}")
-    context.show(
-        entries, columns=("index", "time", "event", "type", "actor_name", "study", "outcome")
-    )
+    if context.as_json:
+        context.show(entries)
+    else:
+        context.show([audit_words.row(entry) for entry in entries], columns=audit_words.COLUMNS)
 
 
 @audit.command()

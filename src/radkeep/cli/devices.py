@@ -7,7 +7,7 @@ Invariant: a command says what the API says; it knows no rule of its own.
 import click
 
 from radkeep.cli.client import quote
-from radkeep.cli.options import Context, common
+from radkeep.cli.options import Context, common, progress
 
 
 @click.group()
@@ -36,6 +36,8 @@ def add_device(
     with context.api() as api:
         made = api.call("POST", "/devices", body)
     context.show(made)
+    if not made["from"]:
+        progress("It may call from no address: remove it and add it with --host or --from.")
 
 
 @device.command("list")

@@ -34,7 +34,7 @@ def export(context: Context, study_uid: str, folder: Path) -> None:
     """Write the instances of one study into a new or empty folder."""
     study = Uid.parse(study_uid)
     if folder.exists() and any(folder.iterdir()):
-        raise AlreadyExistsError("the folder is not empty")
+        raise AlreadyExistsError("the folder is not empty; name a new one")
     failed: list[dict[str, str]] = []
     with context.api() as api:
         addresses = list(_addresses(api, study))
@@ -55,7 +55,10 @@ def _show(context: Context, count: int, failed: list[dict[str, str]]) -> None:
     else:
         for each in failed:
             progress(f"failed {each['instance']}: {each['reason']}")
-        context.show(f"{count} instances exported" + f", {len(failed)} failed" * bool(failed))
+        plural = "" if count == 1 else "s"
+        context.show(
+            f"{count} instance{plural} exported" + f", {len(failed)} failed" * bool(failed)
+        )
     if failed:
         raise click.exceptions.Exit(EXIT[Kind.INTEGRITY])
 

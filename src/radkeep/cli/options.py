@@ -5,11 +5,13 @@ Invariant: with ``--json`` a command prints one JSON value on stdout and nothing
 """
 
 import functools
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -20,6 +22,9 @@ from radkeep.app.layout import Layout
 from radkeep.app.prompt import ask
 from radkeep.cli.client import Api, connected
 from radkeep.cli.text import shown
+
+_UNBOUNDED: Final = 10_000  # columns of a table that no terminal shows: one row is one line
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +97,26 @@ def ask_new() -> str:
 
 
 def _print_table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> None:
-    table = Table(box=None, header_style="bold")
+    """Print ``rows`` so that nothing is cut: in a terminal, what is too wide is folded."""
+    if not rows:
+        progress("none")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column.replace("_", " "))
+        whole = column in {"index", "time", "count"}
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    Console(markup=False, emoji=False, highlight=False).print(table)
+    width = shutil.get_terminal_size((_UNBOUNDED, 0)).columns
+    Console(markup=False, emoji=False, highlight=False, width=width).print(table)
 
 
 def _cell(value: object) -> str:
+    """Return ``value`` for a person: times to the second, in UTC."""
     if isinstance(value, list):
         return ", ".join(map(_cell, value))
-    return "" if value is None else shown(str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = "" if value is None else shown(str(value))
+    moment = _MOMENT.fullmatch(text)
+    return f"{moment[1]} {moment[2]}Z" if moment else text

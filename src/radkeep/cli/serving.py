@@ -20,7 +20,7 @@ from radkeep.cli.options import Context, ask_new, common
 from radkeep.config import Config, KeysConfig, load
 
 
-@click.command()
+@click.command(short_help="Make a new data directory: keys, CA, first account.")
 @click.option("--organization", default="My clinic", show_default=True, help="Its name.")
 @click.option("--admin", metavar="EMAIL", default="", help="The first administrator.")
 @click.option(
@@ -55,11 +55,12 @@ def init(
     print("  Keep it away from this machine: it opens the keys when the passphrase is lost.")
     if founded.enrolment:
         print(f"enrol within 1 h {founded.enrolment['url']}")
+        print("next             radkeep serve, then open that link in a browser")
     else:
         print("next             radkeep user invite EMAIL --role administrator")
 
 
-@click.command("serve")
+@click.command("serve", short_help="Run the server.")
 @click.option("--host", help="Address of the web and DIMSE doors [default: 127.0.0.1].")
 @click.option("--web-port", type=int, help="HTTPS [default: 8443].")
 @click.option("--dimse-tls-port", type=int, help="DICOM over TLS: not yet served.")
@@ -75,7 +76,7 @@ def serve_(context: Context, **flags: str | int | None) -> None:
         serve(unlocked, _announce)
 
 
-@click.command()
+@click.command(short_help="Run a demo with samples, on this machine only.")
 @click.option("--data", metavar="DIR", default="radkeep-demo", show_default=True)
 @click.option(
     "--samples",

@@ -12,7 +12,12 @@ from contextlib import contextmanager
 from radkeep.audit.events import Action, EventType
 from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
-from radkeep.domain.errors import ForbiddenError, InvalidRequestError, NotFoundError
+from radkeep.domain.errors import (
+    AlreadyExistsError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from radkeep.identity import names, ports
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.permissions import Permission
@@ -58,7 +63,10 @@ class Accounts:
             organization=made.organization,
             detail={"account": made.id, "email": made.email, "roles": ",".join(sorted(made.roles))},
         ):
-            self._accounts.add(made)
+            try:
+                self._accounts.add(made)
+            except AlreadyExistsError as error:
+                raise AlreadyExistsError("this e-mail address has an account") from error
         return made
 
     def list(self, actor: Actor) -> Sequence[Account]:

@@ -166,7 +166,7 @@ class Reception:
         self._limit = limit
         self._scanner = Scanner(transfer_syntax)
         self._hash = hashlib.sha256(usedforsecurity=True)
-        self._hashing = transfer_syntax is not None
+        self._before = 0  # bytes still to come before the data set: preamble and file meta
         self._pending: list[bytes] = []  # before the study, and with it the key, is known
         self._length = 0
         self._record: OpenRecord | None = None
@@ -223,30 +223,39 @@ class Reception:
         if self._length > self._limit:
             raise TooLargeError("the instance is over the size limit")
         self._scanner.feed(data)
-        if self._record is None:
-            self._pending.append(bytes(data))
-            self._open_record()
+        if self._record is not None or self._open_record():
+            self._take(data)
         else:
-            if self._hashing:
-                self._hash.update(data)
-            self._record.write(data)
+            self._pending.append(bytes(data))
         self._hold(self._scanner.held + (self._length if self._record is None else 0))
 
-    def _open_record(self) -> None:
+    def _take(self, data: memoryview) -> None:
+        """Hash and record bytes; what precedes the data set is recorded only."""
+        if self._before:
+            cut = min(self._before, len(data))
+            self._before -= cut
+            self._hash.update(data[cut:])
+        else:
+            self._hash.update(data)
+        if self._record is not None:
+            self._record.write(data)
+
+    def _open_record(self) -> bool:
+        """Begin the record if it can be named by now, and give it what came before."""
         identity = self._scanner.identity
         if identity is None:
             if self._length > MAX_PENDING_BYTES:
                 raise UndecodableError("no Study Instance UID in the first part of the data set")
-            return
+            return False
         self._declared.check(identity)
         actor = self._transfer.actor
         self._study = self._transfer.study(identity.study, patient=identity.patient_id)
         self._record = self._recorder.open(actor.organization, identity.study)
-        held = memoryview(b"".join(self._pending))
+        self._before = self._scanner.data_set_offset
+        for piece in self._pending:
+            self._take(memoryview(piece))
         self._pending.clear()
-        self._hash.update(held[self._scanner.data_set_offset :])
-        self._hashing = True
-        self._record.write(held)
+        return True
 
     def _finish(self) -> Future[Receipt]:
         scan = self._scanner.finish()

@@ -121,6 +121,7 @@ def every_page() -> dict[str, Page]:
             frame=PERSON,
             uid="1.2.826.0.1.3680043.8.498.50575927571470071430017031561417872141456",
             viewer="/viewer/viewer?StudyInstanceUIDs=1.2",
+            may_view=True,
             patient=Patient(
                 name="Müller-Lüdenscheidt, Jürgen",
                 id="SYN001",

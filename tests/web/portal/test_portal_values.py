@@ -139,6 +139,26 @@ def test_any_json_object_becomes_a_line(row: dict[str, object]) -> None:
     assert study_pages.patient(json_text.decode(encoded)).name
 
 
+@pytest.mark.parametrize(
+    ("modalities", "leads"),
+    [
+        (("RTPLAN",), False),
+        (("SEG", "PR"), False),
+        (("CT", "SEG"), True),
+        (("SR",), True),
+        ((), True),
+    ],
+)
+def test_only_what_the_viewer_draws_leads_to_it(
+    modalities: tuple[str, ...], *, leads: bool
+) -> None:
+    encoded = msgspec.json.encode({"00080061": element(*modalities, vr="CS")})
+    (line,) = study_pages.study_rows([encoded], may_view=True)
+    assert bool(line.viewer) is leads
+    (line,) = study_pages.study_rows([encoded], may_view=False)
+    assert not line.viewer
+
+
 def test_series_are_ordered_by_number() -> None:
     rows = [msgspec.json.encode({"00200011": element(n, vr="IS")}) for n in (10, 2, 1)]
     assert [row.number for row in study_pages.series_rows(rows)] == ["1", "2", "10"]

@@ -124,17 +124,18 @@ def _store(house: House, actor: Actor, files: Iterable[File]) -> None:
 def _announce(layout: Layout, server: Supervisor, told: dict[str, Any], *, browser: bool) -> None:
     link = _new_link(layout, told["web"])
     print(ready_line({**told, "link": link}), flush=True)
-    _show(link)
+    interactive = sys.stdin is not None and sys.stdin.isatty()
+    _show(link, interactive=interactive)
     if browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         webbrowser.open(link)
 
     def again() -> None:
         if os.read(sys.stdin.fileno(), 4096):
-            _show(_new_link(layout, told["web"]))
+            _show(_new_link(layout, told["web"]), interactive=True)
         else:
             server.unwatch(sys.stdin.fileno())
 
-    if sys.stdin is not None and sys.stdin.isatty():
+    if interactive:
         server.watch(sys.stdin.fileno(), again)
 
 
@@ -147,9 +148,10 @@ def _new_link(layout: Layout, origin: str) -> str:
         return f"{origin}/demo?token={answer.json()['token']}"
 
 
-def _show(link: str) -> None:
+def _show(link: str, *, interactive: bool) -> None:
     print(f"\nSign in within 10 minutes, once:\n\n    {link}\n", flush=True)
-    print("Enter prints another link, Ctrl-C stops the demo.", flush=True)
+    how = "Enter prints another link, Ctrl-C stops the demo."
+    print(how if interactive else "For another link, start the demo again.", flush=True)
 
 
 def _nobody() -> str:

@@ -43,6 +43,7 @@ MODALITIES: Final = tuple(
         ("RTDOSE", "Radiotherapy dose"),
         ("RTPLAN", "Radiotherapy plan"),
         ("RTSTRUCT", "Radiotherapy structures"),
+        ("SEG", "Segmentation"),
         ("SR", "Structured report"),
         ("US", "Ultrasound"),
         ("XA", "X-ray angiography"),

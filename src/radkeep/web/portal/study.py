@@ -54,11 +54,13 @@ class Study:
         row = json_text.decode(found.rows[0])
         lines = study_pages.series_rows(series.rows)
         may_view = Permission.STUDY_READ in actor.permissions
+        pictures = study_pages.has_pictures([line.modality for line in lines])
         return render(
             StudyPage(
                 frame=self.frames.of(actor, STUDIES.name),
                 uid=uid,
-                viewer=study_pages.viewer_address(uid) if may_view else "",
+                viewer=study_pages.viewer_address(uid) if may_view and pictures else "",
+                may_view=may_view,
                 patient=study_pages.patient(row),
                 description=study_pages.description(row),
                 when=study_pages.study_time(row),

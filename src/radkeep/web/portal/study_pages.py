@@ -4,7 +4,7 @@
 Invariant: pure; every row that the catalog returns becomes a line, whatever it lacks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,6 +15,10 @@ from radkeep.web.portal.pages.studies import Patient, SeriesRow, StudyRow
 
 _UNNAMED: Final = "No name"
 _UNDESCRIBED: Final = "No description"
+
+# PS3.3 Section C.7.3.1.1.1: these describe images of other series, and the viewer draws none
+# of them alone. A study of nothing else would open as a black page.
+_NO_PICTURE: Final = frozenset({"KO", "PR", "REG", "RTPLAN", "RTRECORD", "RTSTRUCT", "RWV", "SEG"})
 
 STUDY_UID: Final = "0020000D"
 STUDY_DESCRIPTION: Final = "00081030"
@@ -35,6 +39,11 @@ def viewer_address(uid: str) -> str:
     return f"/viewer/viewer?StudyInstanceUIDs={uid}"
 
 
+def has_pictures(modalities: Collection[str]) -> bool:
+    """Tell whether the viewer has something to show of a study with these modalities."""
+    return not modalities or not _NO_PICTURE.issuperset(modalities)
+
+
 def study_rows(rows: Iterable[bytes], *, may_view: bool) -> tuple[StudyRow, ...]:
     """Return the lines of the list, which lead to the viewer if the reader may look inside."""
     return tuple(_study_row(json_text.decode(row), may_view=may_view) for row in rows)
@@ -42,14 +51,15 @@ def study_rows(rows: Iterable[bytes], *, may_view: bool) -> tuple[StudyRow, ...]
 
 def _study_row(row: Row, *, may_view: bool) -> StudyRow:
     uid = json_text.text(row, STUDY_UID)
+    modalities = json_text.values(row, "00080061")
     return StudyRow(
         href=study_address(uid),
-        viewer=viewer_address(uid) if may_view else "",
+        viewer=viewer_address(uid) if may_view and has_pictures(modalities) else "",
         patient=json_text.name(row, "00100010") or _UNNAMED,
         patient_id=json_text.text(row, "00100020"),
         birth=json_text.day(row, _BIRTH),
         when=study_time(row),
-        modalities=json_text.values(row, "00080061"),
+        modalities=modalities,
         description=json_text.text(row, STUDY_DESCRIPTION),
         accession=json_text.text(row, ACCESSION),
         series=json_text.text(row, "00201206"),

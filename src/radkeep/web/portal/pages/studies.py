@@ -45,7 +45,7 @@ class StudyRow:
     """One line of the list, every value ready to read."""
 
     href: str
-    viewer: str  # address; empty: the reader may not look inside
+    viewer: str  # address; empty: the reader may not look inside, or there is no picture
     patient: str
     patient_id: str
     birth: str
@@ -104,7 +104,8 @@ class StudyPage(Page):
     template: ClassVar[str] = "study.html"
 
     uid: str
-    viewer: str  # address; empty: the reader may not look inside
+    viewer: str  # address; empty: the reader may not look inside, or there is no picture
+    may_view: bool
     patient: Patient
     description: str
     when: str
