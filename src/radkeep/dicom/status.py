@@ -35,6 +35,7 @@ BY_KIND: Final = {
 }
 
 BY_CODE: Final = {
+    "identifier-mismatch": DATA_SET_MISMATCH,  # PS3.4 Tables C.4-1 to C.4-3
     "invalid-uid": INVALID_UID,
     "uid-mismatch": DATA_SET_MISMATCH,
     "keys-locked": PROCESSING_FAILURE,

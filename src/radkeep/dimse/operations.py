@@ -31,7 +31,7 @@ from radkeep.domain.errors import RadkeepError
 
 MAX_IDENTIFIER: Final = 131_072  # bytes; 512 UIDs of 65 bytes and what stands around them
 _RELATIONAL, _COMBINED = 0, 1  # bytes of the extended negotiation (PS3.4 Table C.5-1)
-_BY_CODE: Final = {"identifier-mismatch": DATA_SET_MISMATCH, "invalid-uid": DATA_SET_MISMATCH}
+_BY_CODE: Final = {"invalid-uid": DATA_SET_MISMATCH}  # of an identifier, not of an instance
 
 _log: Final = structlog.get_logger()
 
