@@ -31,6 +31,8 @@ GET, MOVE = "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.2.2.2"
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 MAX_PDU = 131_072
 _BUFFER = 1 << 20
+_PEEKED = 1_024  # bytes read at once: headers and commands
+_DROPPED = 4_096  # bytes that are worth a call of their own
 
 
 def item(kind: int, value: bytes) -> bytes:
@@ -88,12 +90,14 @@ class Stream:
             here = min(length, self._end - self._start)
             self._start += here
             length -= here
-            if length:
+            if length >= _DROPPED:  # the kernel drops them: a reader must not be what is measured
+                length -= self._socket.recv_into(self._view, min(length, _BUFFER), socket.MSG_TRUNC)
+            elif length:
                 self._start = self._end = 0
                 self._fill()
 
     def _fill(self) -> None:
-        got = self._socket.recv_into(self._view[self._end :])
+        got = self._socket.recv_into(self._view[self._end :], _PEEKED)
         if not got:
             raise ConnectionError("closed")
         self._end += got

@@ -21,6 +21,7 @@ from pydicom.dataset import Dataset
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.classes import is_storage
 from radkeep.dicom.scanner import Scanner
+from radkeep.dimse.ports import Rooms
 from radkeep.dimse.scu.proposal import Proposal
 from radkeep.dimse.scu.requestor import Requestor
 from radkeep.dimse.server import DimseServer
@@ -100,7 +101,9 @@ def world(
     finder = Search(catalog=catalog, policy=Policy(), audit=MemoryAuditLog(), clock=SystemClock())
     admission, store, loop = FakeAdmission(), FakeStore(), LoopThread()
     admission.permissions = EVERYTHING
-    server = DimseServer(admission=admission, store=store, supports=is_storage, finder=finder)
+    server = DimseServer(
+        admission=admission, store=store, supports=is_storage, rooms=Rooms(finder=finder)
+    )
 
     async def listen() -> int:
         await server.__aenter__()

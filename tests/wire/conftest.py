@@ -13,6 +13,7 @@ import pytest
 
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.classes import is_storage
+from radkeep.dimse.ports import Rooms
 from radkeep.dimse.server import DimseServer
 from radkeep.dimse.settings import DimseSettings
 from radkeep.domain.clock import SystemClock
@@ -58,7 +59,7 @@ def open_door() -> Iterator[Callable[..., Door]]:
             supports=is_storage,
             settings=DimseSettings(**settings),
             witness=witness,
-            **(rooms or {}),
+            rooms=Rooms(**(rooms or {})),
         )
 
         async def listen() -> int:

@@ -30,6 +30,7 @@ from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
+from radkeep.retrieval.commitment import Commitments
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
 from radkeep.retrieval.selection import Selection
@@ -110,6 +111,13 @@ class House:
         self.selection: Final = Selection(
             catalog=self.catalog,
             fetch=self.fetch,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.commitments: Final = Commitments(
+            catalog=self.catalog,
+            records=self.records,
             policy=policy,
             audit=base.audit,
             clock=self.clock,

@@ -28,7 +28,9 @@ from radkeep.domain.errors import RadkeepError
 
 UNRECOGNIZED_OPERATION: Final = 0x0211  # PS3.7 Section C.5.23
 
-_OPERATIONS: Final = frozenset({CommandField.C_FIND, CommandField.C_GET, CommandField.C_MOVE})
+_OPERATIONS: Final = frozenset(
+    {CommandField.C_FIND, CommandField.C_GET, CommandField.C_MOVE, CommandField.N_ACTION}
+)
 
 _log: Final = structlog.get_logger()
 

@@ -155,17 +155,27 @@ class Courier:
         if mail.buffers:
             self._post(Outgoing(self, mail.buffers, mail.length, whole, mail.after))
 
-    def answered(self) -> tuple[int, int]:
+    def answered(self, timeout: float | None = None) -> tuple[int, int]:
         """Wait for the peer's next response; return message id and status.
+
+        Raises:
+            GoneError: the association has ended, or no answer came in ``timeout`` seconds.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._gone or bool(self._statuses), timeout)
+            if not self._statuses:
+                raise GoneError("the association has ended, or does not answer")
+            return self._statuses.popleft()
+
+    def working(self) -> None:
+        """Tell the association that the operation is at work though it says nothing.
 
         Raises:
             GoneError: the association has ended.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._gone or bool(self._statuses))
-            if not self._statuses:
-                raise GoneError("the association has ended")
-            return self._statuses.popleft()
+        if self._gone:
+            raise GoneError("the association has ended")
+        self._post(Outgoing(self, (), 0, whole=True))
 
     def close(self) -> None:
         """Send what has gathered, unless a message was left in its middle.

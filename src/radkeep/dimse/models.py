@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Self
 
+from radkeep.dicom.commitment import STORAGE_COMMITMENT
 from radkeep.dicom.identifiers import Path, keys
 from radkeep.dicom.levels import PATIENT_ID, SERIES_UID, SOP_INSTANCE, STUDY_UID
 from radkeep.dicom.query import Level
@@ -53,6 +54,13 @@ MODELS: Final[Mapping[str, tuple[CommandField, tuple[Level, ...]]]] = MappingPro
         )
     }
 )
+
+
+def field_of(sop_class: str) -> CommandField | None:
+    """Return the request that a context of ``sop_class`` is for; None if it is not of these."""
+    if sop_class == STORAGE_COMMITMENT:
+        return CommandField.N_ACTION
+    return MODELS[sop_class][0] if sop_class in MODELS else None
 
 
 class IdentifierError(InvalidRequestError):

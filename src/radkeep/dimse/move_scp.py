@@ -14,7 +14,8 @@ import structlog
 from radkeep.dicom.recode import SOURCES, TARGETS
 from radkeep.dimse.courier import Courier
 from radkeep.dimse.ports import Destination, Destinations, Selector
-from radkeep.dimse.scu.proposal import PeerError, Proposal
+from radkeep.dimse.scu.calling import Caller
+from radkeep.dimse.scu.proposal import PeerError
 from radkeep.dimse.scu.requestor import MAX_CONTEXTS, Requestor
 from radkeep.dimse.suboperations import PENDING, Parcel, Routes, Tally, wanted
 from radkeep.dimse.wire.commands import CommandField, Element
@@ -32,7 +33,7 @@ class MoveScp:
     """Sends to others what is asked for."""
 
     def __init__(self, selector: Selector, destinations: Destinations) -> None:
-        self._selector, self._destinations = selector, destinations
+        self._selector, self._caller = selector, Caller(destinations)
 
     def run(self, courier: Courier) -> None:
         """Answer one C-MOVE-RQ.
@@ -44,7 +45,7 @@ class MoveScp:
         title = request.command.texts.get(Element.MOVE_DESTINATION, "")
         asked = wanted(request)
         try:
-            destination = self._destinations.destination(request.actor.organization, title)
+            destination = self._caller.destination(request.actor.organization, title)
         except NotFoundError:
             courier.respond(UNKNOWN_DESTINATION, comment="the move destination is unknown")
             return
@@ -52,7 +53,7 @@ class MoveScp:
             request.actor, asked, permission=Permission.STUDY_SEND, purpose="c-move"
         )
         tally = Tally(len(found))
-        delivery = _Delivery(courier, destination, self._destinations, tally)
+        delivery = _Delivery(courier, destination, self._caller, tally)
         try:
             for part in _parts(found):
                 delivery.deliver(part)
@@ -74,12 +75,12 @@ class _Delivery:
         self,
         courier: Courier,
         destination: Destination,
-        destinations: Destinations,
+        caller: Caller,
         tally: Tally,
     ) -> None:
         self.reason = ""  # why instances failed, safe for a peer
         self._courier, self._tally = courier, tally
-        self._destination, self._destinations = destination, destinations
+        self._destination, self._caller = destination, caller
         self._link: Requestor | None = None
         self._attempts = _ATTEMPTS
 
@@ -129,26 +130,21 @@ class _Delivery:
             parcel.sop_instance,
             originator=(request.actor.id, request.command.message_id),
         )
-        return link.store(parcel.context, command, parcel.pieces)
+        return link.ask(parcel.context, command, parcel.pieces)
 
     def _open(self, instances: Iterable[Retrieved]) -> Requestor | None:
         request = self._courier.request
-        organization = request.actor.organization
         try:
-            return Requestor(
-                Proposal(
-                    host=self._destination.host,
-                    port=self._destination.port,
-                    called=self._destination.ae_title,
-                    calling=request.called,
-                    contexts=[
-                        context
-                        for kind in dict.fromkeys(map(_kind, instances))
-                        for context in _proposed(*kind)
-                    ],
-                    admit=lambda address: self._destinations.check_plaintext(organization, address),
-                    stop=lambda: self._courier.gone or self._courier.cancelled,
-                )
+            return self._caller.call(
+                request.actor.organization,
+                self._destination,
+                calling=request.called,
+                contexts=[
+                    context
+                    for kind in dict.fromkeys(map(_kind, instances))
+                    for context in _proposed(*kind)
+                ],
+                stop=lambda: self._courier.gone or self._courier.cancelled,
             )
         except RadkeepError as error:
             _log.warning("dimse.move.unreachable", code=error.code, reason=str(error))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queries and retrievals of one association, on the event loop: requests in, bytes out.
+"""What one association asks beyond C-STORE and C-ECHO, on the event loop: requests in, bytes out.
 
 Invariant: one operation runs at a time, in a thread of its own; each is answered exactly once as
 long as the association lives; the bytes of two messages never mix.
@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from radkeep.dicom.commitment import MAX_ACTION
 from radkeep.dicom.status import (
     CANNOT_UNDERSTAND,
     CLASS_NOT_SUPPORTED,
@@ -22,14 +23,18 @@ from radkeep.dicom.status import (
     store_status,
 )
 from radkeep.dimse.courier import Buffer, Courier, Finished, GoneError, Outgoing, Request
-from radkeep.dimse.models import MODELS
-from radkeep.dimse.wire.commands import Command, CommandField, response
+from radkeep.dimse.models import field_of
+from radkeep.dimse.wire.commands import RESPONSE_BIT, Command, CommandField, response
 from radkeep.dimse.wire.connection import CommandReceived, Connection, DataReceived
 from radkeep.dimse.wire.items import UserInformation
 from radkeep.domain.actor import Actor
 from radkeep.domain.errors import RadkeepError
 
 MAX_IDENTIFIER: Final = 131_072  # bytes; 512 UIDs of 65 bytes and what stands around them
+_LIMITS: Final[Mapping[int, int]] = {CommandField.N_ACTION: MAX_ACTION}  # bytes
+_ANSWERS: Final = frozenset(
+    field | RESPONSE_BIT for field in (CommandField.C_STORE, CommandField.N_EVENT_REPORT)
+)
 _RELATIONAL, _COMBINED = 0, 1  # bytes of the extended negotiation (PS3.4 Table C.5-1)
 _BY_CODE: Final = {"invalid-uid": DATA_SET_MISMATCH}  # of an identifier, not of an instance
 
@@ -94,7 +99,7 @@ class Operations:
     def begin(self, event: CommandReceived) -> Command | None:
         """Begin to take a request; return the answer if it is refused at once."""
         command, context = event.command, event.context
-        field, _ = MODELS.get(context.abstract_syntax, (None, ()))
+        field = field_of(context.abstract_syntax)
         if field != command.field or command.field not in self._services:
             return response(command, CLASS_NOT_SUPPORTED)
         if not command.has_data_set:
@@ -108,12 +113,13 @@ class Operations:
         begun = self._begun
         if begun is None:
             return None
-        if len(self._identifier) <= MAX_IDENTIFIER:
+        limit = _LIMITS.get(begun.command.field, MAX_IDENTIFIER)
+        if len(self._identifier) <= limit:
             self._identifier += event.data
         if not event.last:
             return None
         self._begun = None
-        if len(self._identifier) > MAX_IDENTIFIER:
+        if len(self._identifier) > limit:
             refusal = response(
                 begun.command, CANNOT_UNDERSTAND, comment="the identifier is too long"
             )
@@ -131,8 +137,8 @@ class Operations:
                 courier.cancelled = True
 
     def answered(self, command: Command) -> bool:
-        """Pass a C-STORE-RSP on to the operation that runs; False if none does."""
-        if not self._queue or command.field != CommandField.C_STORE | 0x8000:
+        """Pass the answer to a sub-operation to what runs; False if nothing does."""
+        if not self._queue or command.field not in _ANSWERS:
             return False
         status = command.status
         self._queue[0].respond_to(

@@ -4,15 +4,17 @@
 Invariant: all of these are called from worker threads, never from the event loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
+from radkeep.dicom.commitment import CommitmentRequest
 from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.actor import Actor
 from radkeep.identity.permissions import Permission
+from radkeep.retrieval.commitment import Commitment
 from radkeep.retrieval.ports import Page
 from radkeep.retrieval.retrieved import Retrieved
 from radkeep.retrieval.selection import Wanted
@@ -143,6 +145,28 @@ class Selector(Protocol):
         ...
 
 
+class Committer(Protocol):
+    """The way to ask whether objects are kept. Thread-safe."""
+
+    def require(self, actor: Actor) -> None:
+        """Return only if ``actor`` may ask.
+
+        Raises:
+            ForbiddenError: otherwise; the refusal is recorded.
+        """
+        ...
+
+    def check(
+        self, actor: Actor, request: CommitmentRequest, *, ended: Callable[[], bool]
+    ) -> Commitment:
+        """Return what is kept and what is not, after it was audited.
+
+        Raises:
+            RadkeepError: nothing can be said.
+        """
+        ...
+
+
 class Destination(Protocol):
     """Where a registered device listens."""
 
@@ -180,6 +204,16 @@ class Destinations(Protocol):
             ForbiddenError: otherwise.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What stands behind the door besides the store; nothing is offered that has no room."""
+
+    finder: Finder | None = None  # C-FIND
+    selector: Selector | None = None  # C-GET
+    destinations: Destinations | None = None  # with it C-MOVE, and reports on new associations
+    committer: Committer | None = None  # storage commitment
 
 
 class Violation(StrEnum):

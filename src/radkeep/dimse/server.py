@@ -6,7 +6,7 @@ takes at most twice ``settings.grace``.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -16,24 +16,24 @@ import structlog
 
 from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from radkeep.dimse.channel import Channel
+from radkeep.dimse.commit_scp import CommitScp
 from radkeep.dimse.courier import Finished, Outgoing
 from radkeep.dimse.desk import Desk
 from radkeep.dimse.find_scp import FindScp
 from radkeep.dimse.gate import Gate
 from radkeep.dimse.get_scp import GetScp
-from radkeep.dimse.models import MODELS, SYNTAXES, agree
+from radkeep.dimse.models import SYNTAXES, agree, field_of
 from radkeep.dimse.move_scp import MoveScp
 from radkeep.dimse.operations import Service
 from radkeep.dimse.patrol import Patrol
 from radkeep.dimse.ports import (
     Admission,
-    Destinations,
-    Finder,
     Incident,
-    Selector,
+    Rooms,
     Store,
     Witness,
 )
+from radkeep.dimse.reporter import Reporter
 from radkeep.dimse.settings import DimseSettings
 from radkeep.dimse.store_scp import Note
 from radkeep.dimse.wire.commands import CommandField
@@ -57,31 +57,25 @@ class DimseServer:
         admission: Admission,
         store: Store[Any],
         supports: Callable[[str], bool],
-        finder: Finder | None = None,
-        selector: Selector | None = None,
-        destinations: Destinations | None = None,
+        rooms: Rooms | None = None,
         settings: DimseSettings | None = None,
         witness: Witness | None = None,
     ) -> None:
         """Set up a server that listens nowhere yet.
 
-        ``supports`` tells which storage SOP classes are taken; ``finder`` answers queries, which
-        are not offered without it; likewise ``selector`` retrievals, to ``destinations`` if there
-        are any; ``witness`` gets violations of the protocol.
+        ``supports`` tells which storage SOP classes are taken, ``rooms`` which services there are
+        besides; ``witness`` gets violations of the protocol.
         """
         self._settings = settings or DimseSettings()
-        self._services: dict[int, Service] = {}
-        if finder is not None:
-            self._services[CommandField.C_FIND] = FindScp(finder, cap=self._settings.found)
         self._admission, self._store, self._witness = admission, store, witness
-        if selector is not None:
-            self._services[CommandField.C_GET] = GetScp(selector)
-            if destinations is not None:
-                self._services[CommandField.C_MOVE] = MoveScp(selector, destinations)
+        behind = rooms or Rooms()
+        self._commitment = _commitment(behind, self._settings)
+        self._services = _services(behind, self._settings, self._commitment)
+        pulls = CommandField.C_GET in self._services
         self._offer = Offer(
-            supports_as_scu=lambda uid: selector is not None and supports(uid),
+            supports_as_scu=lambda uid: pulls and supports(uid),
             supports=lambda uid: uid == VERIFICATION or self._serves(uid) or supports(uid),
-            readable=lambda uid: SYNTAXES if uid in MODELS else None,
+            readable=lambda uid: SYNTAXES if field_of(uid) else None,
             extends=agree,
             max_length=self._settings.max_length,
             window=self._settings.window,
@@ -155,13 +149,15 @@ class DimseServer:
         for worker in self._workers:
             if not await self._loop.run_in_executor(None, worker.stop, self._settings.grace):
                 _log.error("dimse.worker.stuck")
+        if self._commitment is not None:
+            await self._loop.run_in_executor(None, self._commitment.close)
         await self._loop.run_in_executor(None, self._operators.shutdown)
         self._outbox.close()
         await self._loop.run_in_executor(None, self._threads.shutdown)
         _log.info("dimse.closed")
 
     def _serves(self, sop_class: str) -> bool:
-        return sop_class in MODELS and MODELS[sop_class][0] in self._services
+        return field_of(sop_class) in self._services
 
     async def _drain(self) -> None:
         deadline = self._loop.time() + self._settings.grace
@@ -188,6 +184,31 @@ class DimseServer:
         self._recording -= 1
         if not future.cancelled() and (error := future.exception()) is not None:
             _log.error("dimse.incident.unrecorded", exc_info=error)
+
+
+def _services(
+    rooms: Rooms, settings: DimseSettings, commitment: CommitScp | None
+) -> Mapping[int, Service]:
+    """Return what answers which request."""
+    services: dict[int, Service] = {}
+    if rooms.finder is not None:
+        services[CommandField.C_FIND] = FindScp(rooms.finder, cap=settings.found)
+    if rooms.selector is not None:
+        services[CommandField.C_GET] = GetScp(rooms.selector)
+        if rooms.destinations is not None:
+            services[CommandField.C_MOVE] = MoveScp(rooms.selector, rooms.destinations)
+    if commitment is not None:
+        services[CommandField.N_ACTION] = commitment
+    return services
+
+
+def _commitment(rooms: Rooms, settings: DimseSettings) -> CommitScp | None:
+    if rooms.committer is None:
+        return None
+    reporter = None
+    if rooms.destinations is not None:
+        reporter = Reporter(rooms.destinations, pauses=settings.report_pauses)
+    return CommitScp(rooms.committer, reporter, answer=settings.report_answer)
 
 
 async def serve(

@@ -5,6 +5,7 @@ Invariant: what ``put`` returns, entered in a catalog, leads to the very bytes t
 """
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from typing import Final
 
@@ -24,6 +25,8 @@ class Shelf:
         self._records: dict[int, tuple[bytes, bytes]] = {}  # offset -> head and body
         self.damaged: set[int] = set()  # offsets of records whose bytes fail
         self.damaged_from = 0  # bytes of those that can still be read
+        self.gate = threading.Event()  # while it is not set, no byte is read
+        self.gate.set()
 
     def put(
         self, content: bytes, transfer_syntax: str | None = None, *, organization: str = "org"
@@ -47,12 +50,17 @@ class Shelf:
             transfer="transfer",
         )
 
+    def forge(self, offset: int, content: bytes) -> None:
+        """Put other bytes where a record is, as nothing but a forger who has its key could."""
+        self._records[offset] = self._records[offset][0], content
+
     def head(self, placement: Placement) -> bytes:
         """See ``RecordReader.head``."""
         return self._records[placement.offset][0]
 
     def body(self, placement: Placement, start: int, stop: int) -> Iterator[bytes]:
         """See ``RecordReader.body``."""
+        self.gate.wait()
         content = self._records[placement.offset][1]
         for at in range(start, stop, _PIECE):
             if placement.offset in self.damaged and at >= self.damaged_from:

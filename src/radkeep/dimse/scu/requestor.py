@@ -106,18 +106,31 @@ class Requestor:
         Raises:
             PeerError: no answer.
         """
-        context = next(c for c in self.contexts.values() if c.abstract_syntax == VERIFICATION)
-        command = self.command(CommandField.C_ECHO, VERIFICATION)
-        self.send(context, command)
-        return self._status(command)
+        context = self.context(VERIFICATION)
+        return self.ask(context, self.command(CommandField.C_ECHO, VERIFICATION))
 
-    def store(
+    def context(self, sop_class: str) -> Context:
+        """Return the first accepted context for ``sop_class``.
+
+        Raises:
+            PeerError: there is none.
+        """
+        for context in self.contexts.values():
+            if context.abstract_syntax == sop_class:
+                return context
+        raise PeerError("the peer does not offer this service")
+
+    def number(self) -> int:
+        """Return the identifier of our next message."""
+        return next(self._ids) & 0xFFFF
+
+    def ask(
         self,
         context: Context,
         command: Command,
-        pieces: Iterable[tuple[Buffer, bool]],
+        pieces: Iterable[tuple[Buffer, bool]] = (),
     ) -> int:
-        """Send an instance and return the status that the peer gives it.
+        """Send a message and return the status that the peer gives it.
 
         ``pieces`` are those of its data set, each with whether it is the last. An error in making
         them leaves the association unusable: abort it.
@@ -126,7 +139,10 @@ class Requestor:
             PeerError: no answer.
         """
         self.send(context, command, pieces)
-        return self._status(command)
+        answer, _ = self.receive()
+        if answer.message_id != command.message_id or answer.status is None:
+            raise self._broken("the peer answers another request")
+        return answer.status
 
     def command(
         self,
@@ -137,9 +153,7 @@ class Requestor:
         originator: tuple[str, int] | None = None,
     ) -> Command:
         """Return a request; ``originator`` is who asked us to move, and in which message."""
-        return request(
-            next(self._ids) & 0xFFFF, field, sop_class, sop_instance, originator=originator
-        )
+        return request(self.number(), field, sop_class, sop_instance, originator=originator)
 
     def send(
         self,
@@ -236,12 +250,6 @@ class Requestor:
             }
         )
         return answer.user
-
-    def _status(self, request: Command) -> int:
-        command, _ = self.receive()
-        if command.message_id != request.message_id or command.status is None:
-            raise self._broken("the peer answers another request")
-        return command.status
 
     def _next(self) -> Event:
         """Return the next event; data in it is valid until the next call."""

@@ -91,6 +91,12 @@ _UIDS: Final = frozenset(
         Element.REQUESTED_SOP_INSTANCE,
     }
 )
+_AFFECTED: Final = {  # what was requested is what is affected, in the answer
+    Element.REQUESTED_SOP_CLASS: Element.AFFECTED_SOP_CLASS,
+    Element.REQUESTED_SOP_INSTANCE: Element.AFFECTED_SOP_INSTANCE,
+    Element.AFFECTED_SOP_CLASS: Element.AFFECTED_SOP_CLASS,
+    Element.AFFECTED_SOP_INSTANCE: Element.AFFECTED_SOP_INSTANCE,
+}
 _TEXTS: Final = frozenset(
     {Element.MOVE_DESTINATION, Element.ERROR_COMMENT, Element.MOVE_ORIGINATOR}
 )
@@ -122,6 +128,15 @@ class Command:
     def status(self) -> int | None:
         """The status of a response."""
         return self.numbers.get(Element.STATUS)
+
+    @property
+    def requested(self) -> tuple[str, str]:
+        """The requested SOP Class and Instance UIDs as sent, not checked; empty if missing."""
+        texts = self.texts
+        return (
+            texts.get(Element.REQUESTED_SOP_CLASS, ""),
+            texts.get(Element.REQUESTED_SOP_INSTANCE, ""),
+        )
 
     @property
     def sop_class(self) -> str:
@@ -211,9 +226,12 @@ def response(
         Element.STATUS: status,
         **(counts or {}),
     }
+    for number in (Element.ACTION_TYPE, Element.EVENT_TYPE):
+        if number in request.numbers:
+            numbers[number] = request.numbers[number]
     texts = {
-        number: request.texts[number]
-        for number in (Element.AFFECTED_SOP_CLASS, Element.AFFECTED_SOP_INSTANCE)
+        affected: request.texts[number]
+        for number, affected in _AFFECTED.items()
         if number in request.texts
     }
     if comment:
@@ -244,6 +262,19 @@ def request(
         texts[Element.MOVE_ORIGINATOR] = originator[0]
         numbers[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator[1]
     return Command(numbers, texts)
+
+
+def event_report(message_id: int, sop_class: str, sop_instance: str, event: int) -> Command:
+    """Return an N-EVENT-REPORT-RQ, which a data set follows (PS3.7 Section 10.3.1.1)."""
+    return Command(
+        {
+            Element.COMMAND_FIELD: int(CommandField.N_EVENT_REPORT),
+            Element.MESSAGE_ID: message_id,
+            Element.DATA_SET_TYPE: DATA_SET,
+            Element.EVENT_TYPE: event,
+        },
+        {Element.AFFECTED_SOP_CLASS: sop_class, Element.AFFECTED_SOP_INSTANCE: sop_instance},
+    )
 
 
 _number: Final = _ELEMENT.unpack_from  # group, number, length: what elements are sorted by
