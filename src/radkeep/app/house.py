@@ -6,6 +6,7 @@ Invariant: this is the one place where a port meets its adapter; it reads as a t
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Unpack
 
@@ -24,6 +25,7 @@ from radkeep.audit.ports import AuditLog
 from radkeep.config import Config
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.registry.registry import SqlRegistry
+from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
@@ -74,6 +76,7 @@ class House:
             audit=base.audit,
             clock=self.clock,
             ae_title=base.config.server.ae_title,
+            peers=partial(EchoScu, ae_title=base.config.server.ae_title),
         )
         policy = self.people.policy
         self.records: Final = VolumeReader(volumes, keys=base.keyring)

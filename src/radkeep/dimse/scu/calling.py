@@ -6,6 +6,7 @@ plaintext only where a zone of that organization allows it.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from radkeep.dimse.ports import Destination, Destinations
@@ -37,22 +38,24 @@ class Caller:
         contexts: Sequence[tuple[str, Sequence[str]]],
         roles: tuple[RoleSelection, ...] = (),
         stop: Callable[[], bool] = lambda: False,
+        patience: float | None = None,
     ) -> Requestor:
-        """Return an association with ``destination``.
+        """Return an association with ``destination``; wait ``patience`` seconds for each answer.
 
         Raises:
             PeerError: it cannot be had.
             ForbiddenError: no zone of ``organization`` lets us speak to its address.
         """
-        return Requestor(
-            Proposal(
-                host=destination.host,
-                port=destination.port,
-                called=destination.ae_title,
-                calling=calling,
-                contexts=contexts,
-                roles=roles,
-                admit=partial(self._destinations.check_plaintext, organization),
-                stop=stop,
-            )
+        proposal = Proposal(
+            host=destination.host,
+            port=destination.port,
+            called=destination.ae_title,
+            calling=calling,
+            contexts=contexts,
+            roles=roles,
+            admit=partial(self._destinations.check_plaintext, organization),
+            stop=stop,
         )
+        if patience is not None:
+            proposal = replace(proposal, connect=patience, answer=patience)
+        return Requestor(proposal)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An association that we ask for: a blocking socket under the sans-IO wire.
 
-Invariant: nothing is said to a peer before ``admit`` has seen its address; every wait ends by a
+Invariant: no packet goes to a peer before ``admit`` has seen its address; every wait ends by a
 deadline or when ``stop`` says so; whatever goes wrong is a ``PeerError``.
 """
 
@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from radkeep.dimse.scu.connecting import connect
 from radkeep.dimse.scu.proposal import PeerError, Proposal
 from radkeep.dimse.wire import pdu
 from radkeep.dimse.wire.commands import Command, CommandField, request
@@ -61,16 +62,10 @@ class Requestor:
         self._end = 0
         self._events: list[Event] = []
         self._connection = Connection(Role.REQUESTOR)
-        try:
-            self._socket = socket.create_connection(
-                (proposal.host, proposal.port), proposal.connect
-            )
-        except OSError as error:
-            raise PeerError("the peer cannot be reached") from error
+        self._socket = connect(proposal)
         try:
             self._socket.settimeout(_SLICE)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            proposal.admit(self._socket.getpeername()[0])
             self.user = self._associate()
         except BaseException:
             self._socket.close()
