@@ -6,6 +6,7 @@ Invariant: this is the one place where a port meets its adapter; it reads as a t
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Unpack
 
@@ -24,14 +25,17 @@ from radkeep.audit.ports import AuditLog
 from radkeep.config import Config
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.registry.registry import SqlRegistry
+from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
+from radkeep.retrieval.commitment import Commitments
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
+from radkeep.retrieval.selection import Selection
 
 FLUSH_SECONDS: Final = 1.0  # from an acknowledged instance to its Transferred entry
 _log = structlog.get_logger()
@@ -72,6 +76,7 @@ class House:
             audit=base.audit,
             clock=self.clock,
             ae_title=base.config.server.ae_title,
+            peers=partial(EchoScu, ae_title=base.config.server.ae_title),
         )
         policy = self.people.policy
         self.records: Final = VolumeReader(volumes, keys=base.keyring)
@@ -100,6 +105,20 @@ class House:
             catalog=self.catalog, policy=policy, audit=base.audit, clock=self.clock
         )
         self.fetch: Final = Fetch(
+            catalog=self.catalog,
+            records=self.records,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.selection: Final = Selection(
+            catalog=self.catalog,
+            fetch=self.fetch,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.commitments: Final = Commitments(
             catalog=self.catalog,
             records=self.records,
             policy=policy,

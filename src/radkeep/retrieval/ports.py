@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from radkeep.dicom.query import Level, Query
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.placement import Placement
 from radkeep.domain.uid import Uid
 
@@ -40,6 +40,10 @@ class CatalogReader(Protocol):
 
     def search(self, organization: str, level: Level, query: Query) -> Page:
         """Return the entities that match, ordered so that paging is stable."""
+        ...
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``search`` can match this key at ``level``; it refuses those it cannot."""
         ...
 
     def instances(
