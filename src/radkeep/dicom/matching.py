@@ -110,9 +110,20 @@ def _meanwhile(match: Match, entity: Json) -> bool:
 
 @lru_cache(maxsize=256)
 def pattern(wildcard: str) -> re.Pattern[str]:
-    """Return the expression for a value with ``*`` and ``?``."""
-    parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(c) or re.escape(c) for c in wildcard), re.DOTALL)
+    """Return the expression for a value with ``*`` and ``?``.
+
+    Each run between two ``*`` is looked for once, at its first place, and never again (an atomic
+    group): a later place could not help, and trying them all takes a peer's stars to the power.
+    """
+    first, *rest = (
+        "".join("." if c == "?" else re.escape(c) for c in part)
+        for part in re.split(r"\*+", wildcard)
+    )
+    if not rest:
+        return re.compile(first, re.DOTALL)
+    *middle, last = rest
+    found = "".join(f"(?>.*?{part})" for part in middle)
+    return re.compile(f"{first}{found}.*{last}", re.DOTALL)
 
 
 def _same(wanted: str, value: object, vr: str) -> bool:
