@@ -30,7 +30,9 @@ from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 
 FLUSH_SECONDS: Final = 1.0  # from an acknowledged instance to its Transferred entry
@@ -96,11 +98,26 @@ class House:
             clock=self.clock,
             limit=base.config.archive.max_object_bytes,
         )
+        deletions = self.registry.deletions
+        overlay = Overlay(deletions=deletions, catalog=self.catalog)
         self.search: Final = Search(
-            catalog=self.catalog, policy=policy, audit=base.audit, clock=self.clock
+            catalog=self.catalog,
+            overlay=overlay,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.deletions: Final = Deletions(
+            catalog=self.catalog,
+            store=deletions,
+            overlay=overlay,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
         )
         self.fetch: Final = Fetch(
             catalog=self.catalog,
+            overlay=overlay,
             records=self.records,
             policy=policy,
             audit=base.audit,

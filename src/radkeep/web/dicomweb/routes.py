@@ -5,9 +5,11 @@ from typing import Final
 
 from radkeep.identity.permissions import Permission
 from radkeep.ingest.store import Store
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
 from radkeep.web.dicomweb.addresses import ROOT
+from radkeep.web.dicomweb.delete import Delete
 from radkeep.web.dicomweb.qido import Qido
 from radkeep.web.dicomweb.stow import Stow
 from radkeep.web.dicomweb.wado import Wado
@@ -22,6 +24,7 @@ def dicomweb_routes(
     store: Store,
     search: Search,
     fetch: Fetch,
+    deletions: Deletions,
     max_request: int = MAX_REQUEST_BYTES,
 ) -> list[GuardedRoute]:
     """Return the resources below /dicom-web, the busiest first."""
@@ -37,6 +40,7 @@ def dicomweb_routes(
     def query(path: str, handler: Handler) -> GuardedRoute:
         return surface.route(path, handler, needs=Permission.STUDY_QUERY)
 
+    delete = Delete(deletions)
     return [
         read(f"{instance}/frames/{{frames}}", wado.frames),
         read(instance, wado.instances),
@@ -57,5 +61,9 @@ def dicomweb_routes(
                 path, stow.studies, needs=Permission.INSTANCE_STORE, methods=["POST"]
             )
             for path in (f"{ROOT}/studies", study)
+        ),
+        *(
+            surface.route(path, delete.instances, needs=Permission.STUDY_DELETE, methods=["DELETE"])
+            for path in (study, series, instance)
         ),
     ]

@@ -164,6 +164,11 @@ EXPLANATIONS: Final = {
         "The study was erased: its key is gone, and nothing can read it.",
         "Nothing brings it back.",
     ),
+    "instance-deleted": Explanation(
+        "This object was deleted",
+        f"Somebody deleted the object that the request carries. {_NOTHING_STORED}",
+        "If it belongs here, undo the deletion: radkeep deletion list, radkeep deletion undo.",
+    ),
     "already-exists": Explanation(
         "The name is taken",
         "Something with this name exists. Nothing was changed.",
