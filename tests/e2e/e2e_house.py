@@ -94,7 +94,7 @@ def running(folder: Path, files: Iterable[bytes]) -> Iterator[Clinic]:
     ways = {"policy": identity.policy, "audit": audit, "clock": clock}
     store = Store(recorder=writer, limit=64 << 20, **ways)
     memory = MemoryDeletions()
-    ways |= {"catalog": catalog, "overlay": Overlay(deletions=memory, catalog=catalog)}
+    ways |= {"catalog": Overlay(deletions=memory, catalog=catalog)}
     search = Search(**ways)
     fetch = Fetch(records=records, **ways)
     deletions = Deletions(store=memory, **ways)

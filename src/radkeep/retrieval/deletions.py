@@ -21,7 +21,7 @@ from radkeep.identity.deeds import Deeds
 from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy, own_organization
 from radkeep.retrieval.overlay import Overlay
-from radkeep.retrieval.ports import CatalogReader, Deletion, DeletionStore
+from radkeep.retrieval.ports import Deletion, DeletionStore
 
 MAX_REASON: Final = 200  # characters
 MAX_LISTED: Final = 500
@@ -33,16 +33,14 @@ class Deletions:
     def __init__(
         self,
         *,
-        catalog: CatalogReader,
+        catalog: Overlay,
         store: DeletionStore,
-        overlay: Overlay,
         policy: Policy,
         audit: AuditLog,
         clock: Clock,
     ) -> None:
         self._catalog = catalog
         self._store = store
-        self._overlay = overlay
         self._policy = policy
         self._audit = audit
         self._clock = clock
@@ -93,7 +91,6 @@ class Deletions:
             organization = own_organization(actor, "what is deleted")
             if len(reason) > MAX_REASON or not (reason or "-").isprintable():
                 raise InvalidRequestError("the reason is too long or does not print")
-            self._overlay.refresh()
             found = self._catalog.instances(organization, study, series, sop_instance)
             if not found:
                 raise NotFoundError("no such study, series or instance")
@@ -176,6 +173,6 @@ class Deletions:
     def _show(self) -> None:
         """Bring the catalog up to date now; if it is busy, the next reader does it first."""
         try:
-            self._overlay.refresh()
+            self._catalog.refresh()
         except RadkeepError as error:
             structlog.get_logger().warning("overlay.late", code=error.code)

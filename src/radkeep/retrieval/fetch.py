@@ -17,7 +17,6 @@ from radkeep.domain.uid import Uid
 from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy
 from radkeep.retrieval.accesses import Accesses
-from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.ports import CatalogReader, RecordReader
 from radkeep.retrieval.retrieved import Retrieved
 
@@ -30,7 +29,6 @@ class Fetch:
         *,
         catalog: CatalogReader,
         records: RecordReader,
-        overlay: Overlay,
         policy: Policy,
         audit: AuditLog,
         clock: Clock,
@@ -40,7 +38,6 @@ class Fetch:
         self._policy = policy
         self._audit = audit
         self._clock = clock
-        self._overlay = overlay
         self._accesses = Accesses(audit=audit, clock=clock)
 
     def instances(
@@ -76,7 +73,6 @@ class Fetch:
             detail={"purpose": purpose},
         ):
             self._policy.require(actor, Permission.STUDY_READ, organization=actor.organization)
-            self._overlay.refresh()
             found = self._catalog.instances(actor.organization, study, series, sop_instance)
             if not found:
                 raise NotFoundError("no such study, series or instance")

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registry's decisions over what the volumes hold, on every way out.
+"""The catalog as every way out reads it: with the registry's decisions over what volumes hold.
 
 Invariant: nothing is read from the catalog before it shows the deletions that the registry knows;
 where that cannot be had, the reading fails.
 """
 
+from collections.abc import Sequence
 from threading import Lock
 
-from radkeep.retrieval.ports import DeletionStore, OverlaidCatalog
+from radkeep.dicom.query import Level, Match, Query
+from radkeep.domain.uid import Uid
+from radkeep.retrieval.ports import DeletionStore, OverlaidCatalog, Page, StoredInstance
 
 
 class Overlay:
-    """Keeps one process's catalog abreast of the registry. Thread-safe."""
+    """A ``CatalogReader`` that keeps its catalog abreast of the registry. Thread-safe."""
 
     def __init__(self, *, deletions: DeletionStore, catalog: OverlaidCatalog) -> None:
         """Show everything anew: a replay may have entered what is deleted.
@@ -39,3 +42,23 @@ class Overlay:
             if self._catalog.overlaid() != known:
                 known = self._catalog.overlay(self._deletions.changes)
             self._shown = known
+
+    def search(self, organization: str, level: Level, query: Query) -> Page:
+        """Return the entities that match and are not deleted."""
+        self.refresh()
+        return self._catalog.search(organization, level, query)
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``search`` can match this key at ``level``."""
+        return self._catalog.matchable(level, match)
+
+    def instances(
+        self,
+        organization: str,
+        study: Uid,
+        series: Uid | None = None,
+        sop_instance: Uid | None = None,
+    ) -> Sequence[StoredInstance]:
+        """Return the instances that are not deleted, in Instance Number order."""
+        self.refresh()
+        return self._catalog.instances(organization, study, series, sop_instance)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from radkeep.dicom.query import Level, Query
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.placement import Placement
 from radkeep.domain.uid import Uid
 
@@ -44,6 +44,10 @@ class CatalogReader(Protocol):
 
     def search(self, organization: str, level: Level, query: Query) -> Page:
         """Return the entities that match, ordered so that paging is stable."""
+        ...
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``search`` can match this key at ``level``; it refuses those it cannot."""
         ...
 
     def instances(
@@ -133,7 +137,7 @@ class DeletionStore(Protocol):
         ...
 
 
-class OverlaidCatalog(Protocol):
+class OverlaidCatalog(CatalogReader, Protocol):
     """The catalog as far as it hides what the registry says is deleted."""
 
     def overlaid(self) -> int:

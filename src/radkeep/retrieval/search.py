@@ -8,12 +8,11 @@ answer leaves.
 from radkeep.audit.events import Action, EventId, event_by
 from radkeep.audit.guard import guarded
 from radkeep.audit.ports import AuditLog
-from radkeep.dicom.query import Level, Query
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
 from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy
-from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.ports import CatalogReader, Page
 
 
@@ -21,19 +20,16 @@ class Search:
     """Finds studies, series and instances. Thread-safe."""
 
     def __init__(
-        self,
-        *,
-        catalog: CatalogReader,
-        overlay: Overlay,
-        policy: Policy,
-        audit: AuditLog,
-        clock: Clock,
+        self, *, catalog: CatalogReader, policy: Policy, audit: AuditLog, clock: Clock
     ) -> None:
         self._catalog = catalog
         self._policy = policy
         self._audit = audit
         self._clock = clock
-        self._overlay = overlay
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``run`` can match this key, so that a door can leave it out and say so."""
+        return self._catalog.matchable(level, match)
 
     def run(self, actor: Actor, level: Level, query: Query, *, protocol: str) -> Page:
         """Return one page of what matches ``query`` at ``level``.
@@ -45,7 +41,6 @@ class Search:
         """
         with guarded(self._audit, self._clock, actor, EventId.QUERY, detail={"protocol": protocol}):
             self._policy.require(actor, Permission.STUDY_QUERY, organization=actor.organization)
-        self._overlay.refresh()
         page = self._catalog.search(actor.organization, level, query)
         self._audit.append(
             event_by(

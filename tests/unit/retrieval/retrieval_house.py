@@ -50,7 +50,7 @@ class House:
         ways = {"policy": Policy(), "audit": self.audit, "clock": self.clock}
         self.store = Store(recorder=self.archive, limit=64 << 20, **ways)
         reader, memory = MemoryCatalogReader(self.catalog), MemoryDeletions()
-        ways |= {"catalog": reader, "overlay": Overlay(deletions=memory, catalog=reader)}
+        ways |= {"catalog": Overlay(deletions=memory, catalog=reader)}
         self.fetch = Fetch(records=self.archive, **ways)
         self.search = Search(**ways)
         self.deletions = Deletions(store=memory, **ways)

@@ -18,11 +18,9 @@ from radkeep.domain.placement import Placement
 from radkeep.identity import actors
 from radkeep.identity.assembly import Identity, assemble
 from radkeep.retrieval.fetch import Fetch
-from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 from radkeep.testing.arrivals import arrival, facts
 from radkeep.testing.audit import MemoryAuditLog
-from radkeep.testing.deletions import MemoryDeletions
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 from radkeep.web.application import application
 from radkeep.web.kit.authentication import Authentication
@@ -122,14 +120,7 @@ def build(tmp_path: Path, *, demo: bool = False) -> House:
         actors.local(0), "Clinic", administrator="" if demo else OWNER, demo=demo
     )
     catalog = Catalog.open(tmp_path / "catalog.db", b"k" * 32)
-    overlay = Overlay(deletions=MemoryDeletions(), catalog=catalog)
-    ways = {
-        "catalog": catalog,
-        "overlay": overlay,
-        "policy": identity.policy,
-        "audit": audit,
-        "clock": clock,
-    }
+    ways = {"catalog": catalog, "policy": identity.policy, "audit": audit, "clock": clock}
     kit = Kit(
         authentication=Authentication(
             sessions=identity.sessions,
