@@ -13,8 +13,10 @@ from radkeep.web.dicomweb.delete import Delete
 from radkeep.web.dicomweb.qido import Qido
 from radkeep.web.dicomweb.stow import Stow
 from radkeep.web.dicomweb.wado import Wado
+from radkeep.web.dicomweb.wado_uri import WadoUri
 from radkeep.web.kit.routes import GuardedRoute, Handler, Surface
 
+WADO_URI: Final = "/wado"
 MAX_REQUEST_BYTES: Final = 64 << 30  # of one store request
 
 
@@ -40,7 +42,7 @@ def dicomweb_routes(
     def query(path: str, handler: Handler) -> GuardedRoute:
         return surface.route(path, handler, needs=Permission.STUDY_QUERY)
 
-    delete = Delete(deletions)
+    delete, uri = Delete(deletions), WadoUri(fetch)
     return [
         read(f"{instance}/frames/{{frames}}", wado.frames),
         read(instance, wado.instances),
@@ -50,6 +52,7 @@ def dicomweb_routes(
         read(f"{study}/metadata", wado.metadata),
         read(series, wado.instances),
         read(study, wado.instances),
+        read(WADO_URI, uri.object),
         query(f"{ROOT}/studies", qido.studies),
         query(f"{study}/series", qido.series),
         query(f"{series}/instances", qido.instances),

@@ -52,6 +52,11 @@ EXPLANATIONS: Final = {
         "value. Nothing was searched and nothing was sent.",
         "Whoever looks after the device asks for another level, or sets its query model.",
     ),
+    "range-not-satisfiable": Explanation(
+        "Nothing is there",
+        "A program asked for bytes behind the end of what it reads.",
+        "Ask for the whole, or for a range that begins before its end.",
+    ),
     "request-timeout": Explanation(
         "The request came too slowly",
         "It was not complete in time, so it was dropped. Nothing was done.",
