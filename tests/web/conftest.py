@@ -23,6 +23,7 @@ from radkeep.crypto.tokens import new_token
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.encode import encode
 from radkeep.dicom.part10 import file_meta
+from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.actor import Actor
 from radkeep.identity import actors
 from radkeep.identity.accounts import Accounts
@@ -30,6 +31,7 @@ from radkeep.identity.certificates import Certificates
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
+from radkeep.identity.echo import EchoTest
 from radkeep.identity.enrolment import Enrolment
 from radkeep.identity.knocks import Knocks
 from radkeep.identity.login import Login
@@ -43,10 +45,13 @@ from radkeep.identity.tokens import Tokens
 from radkeep.identity.zones import Zones
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 from radkeep.testing.audit import MemoryAuditLog
 from radkeep.testing.authority import MemoryAuthority, NoServerCertificates
+from radkeep.testing.deletions import MemoryDeletions
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 from radkeep.testing.records import FixedKeys
 from radkeep.web.api.certificates import revocation_routes
@@ -101,16 +106,16 @@ class House:
             clock=self.clock,
             limit=OBJECT_LIMIT,
         )
-        self.search = Search(
-            catalog=self.catalog, policy=policy, audit=self.audit, clock=self.clock
-        )
-        self.fetch = Fetch(
-            catalog=self.catalog,
-            records=self.records,
-            policy=policy,
-            audit=self.audit,
-            clock=self.clock,
-        )
+        memory = MemoryDeletions()
+        ways = {
+            "catalog": Overlay(deletions=memory, catalog=self.catalog),
+            "policy": policy,
+            "audit": self.audit,
+            "clock": self.clock,
+        }
+        self.search = Search(**ways)
+        self.deletions = Deletions(store=memory, **ways)
+        self.fetch = Fetch(records=self.records, **ways)
         registry = self.registry
         self.organizations = Organizations(
             organizations=registry.organizations,
@@ -140,6 +145,15 @@ class House:
             audit=self.audit,
             clock=self.clock,
         )
+        devices = Devices(
+            devices=registry.devices,
+            certificates=registry.certificates,
+            zones=registry.zones,
+            knocks=knocks,
+            deeds=deeds,
+            clock=self.clock,
+            ae_title="RADKEEP",
+        )
         self.parts = ApiParts(
             login=Login(
                 registry=registry,
@@ -155,15 +169,6 @@ class House:
             recovery=Recovery(registry=registry, enrolment=self.enrolment, deeds=deeds),
             organizations=self.organizations,
             tokens=self.tokens,
-            devices=Devices(
-                devices=registry.devices,
-                certificates=registry.certificates,
-                zones=registry.zones,
-                knocks=knocks,
-                deeds=deeds,
-                clock=self.clock,
-                ae_title="RADKEEP",
-            ),
             certificates=Certificates(
                 certificates=registry.certificates,
                 devices=registry.devices,
@@ -172,9 +177,12 @@ class House:
                 clock=self.clock,
             ),
             server_certificates=NoServerCertificates(),
+            devices=devices,
+            echo=EchoTest(devices=devices, deeds=deeds, peers=EchoScu(devices, ae_title="RADKEEP")),
             knocks=knocks,
             zones=Zones(zones=registry.zones, deeds=deeds, clock=self.clock),
             demo=Demo(registry=registry, sessions=self.sessions, deeds=deeds, clock=self.clock),
+            deletions=self.deletions,
             status=lambda _actor: {"instances": 0},
             trail=Trail(self.audit),
             public_origin=BASE,
@@ -191,7 +199,13 @@ class House:
     def routes(self) -> list[GuardedRoute]:
         surface = Surface(kit=self.kit)
         return [
-            *dicomweb_routes(surface, store=self.store, search=self.search, fetch=self.fetch),
+            *dicomweb_routes(
+                surface,
+                store=self.store,
+                search=self.search,
+                fetch=self.fetch,
+                deletions=self.deletions,
+            ),
             *api_routes(self.kit, self.parts),
             *revocation_routes(surface, certificates=self.parts.certificates),
             *health_routes(surface, lambda: True),

@@ -15,6 +15,7 @@ from radkeep.app.incidents import AuditWitness
 from radkeep.app.renewal import LOOK_SECONDS as RENEWAL_SECONDS
 from radkeep.app.renewal import Renewal, repeat
 from radkeep.dicom.classes import is_storage
+from radkeep.dimse.ports import Rooms
 from radkeep.dimse.server import DimseServer
 
 
@@ -31,6 +32,12 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
         admission=DoorAdmission(house.people.devices),
         store=house.store,
         supports=is_storage,
+        rooms=Rooms(
+            finder=house.search,
+            selector=house.selection,
+            destinations=house.people.devices,
+            committer=house.commitments,
+        ),
         witness=AuditWitness(house.audit, house.clock, house.people.devices),
     )
     tls = DimseTls(

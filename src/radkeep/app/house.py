@@ -6,6 +6,7 @@ Invariant: this is the one place where a port meets its adapter; it reads as a t
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Unpack
 
@@ -24,6 +25,7 @@ from radkeep.audit.ports import AuditLog
 from radkeep.config import Config
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.registry.registry import SqlRegistry
+from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
@@ -31,8 +33,12 @@ from radkeep.identity.assembly import assemble
 from radkeep.identity.certificates import Authority
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
+from radkeep.retrieval.commitment import Commitments
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
+from radkeep.retrieval.selection import Selection
 
 FLUSH_SECONDS: Final = 1.0  # from an acknowledged instance to its Transferred entry
 _log = structlog.get_logger()
@@ -75,6 +81,7 @@ class House:
             clock=self.clock,
             ae_title=base.config.server.ae_title,
             authority=base.authority,
+            peers=partial(EchoScu, ae_title=base.config.server.ae_title),
         )
         policy = self.people.policy
         self.records: Final = VolumeReader(volumes, keys=base.keyring)
@@ -99,11 +106,37 @@ class House:
             clock=self.clock,
             limit=base.config.archive.max_object_bytes,
         )
+        deletions = self.registry.deletions
+        shown = Overlay(deletions=deletions, catalog=self.catalog)
         self.search: Final = Search(
-            catalog=self.catalog, policy=policy, audit=base.audit, clock=self.clock
+            catalog=shown,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.deletions: Final = Deletions(
+            catalog=shown,
+            store=deletions,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
         )
         self.fetch: Final = Fetch(
-            catalog=self.catalog,
+            catalog=shown,
+            records=self.records,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.selection: Final = Selection(
+            catalog=shown,
+            fetch=self.fetch,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.commitments: Final = Commitments(
+            catalog=shown,
             records=self.records,
             policy=policy,
             audit=base.audit,

@@ -4,13 +4,16 @@
 Invariant: a command says what the API says; it knows no rule of its own.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from radkeep.cli.certificates import COLUMNS, import_, issue, list_, revoke_
 from radkeep.cli.client import quote
 from radkeep.cli.options import Context, common, progress
+from radkeep.domain.errors import UnavailableError
 
 
 @click.group()
@@ -38,12 +41,27 @@ def add_device(
     }
     with context.api() as api:
         made = api.call("POST", "/devices", body)
-    context.show(made)
+        heard = api.call("POST", f"/devices/{quote(made['ae_title'])}/echo") if port else None
+    context.show({**made, "echo": _heard(heard)} if heard else made)
+    if heard and not heard["answered"]:
+        progress(f"It is registered, but does not answer: {heard['reason']}.")
     if not made["from"]:
         progress(
             "It may call with a certificate only: radkeep device certificate"
             f" {made['ae_title']} --out DIR. (For plaintext, add it with --host or --from.)"
         )
+
+
+@device.command("echo")
+@click.argument("ae_title", metavar="AE")
+@common
+def echo_device(context: Context, *, ae_title: str) -> None:
+    """Ask a device whether it hears us (C-ECHO)."""
+    with context.api() as api:
+        heard = api.call("POST", f"/devices/{quote(ae_title)}/echo")
+    if not heard["answered"]:
+        raise UnavailableError(f"{heard['ae_title']} does not answer: {heard['reason']}")
+    context.show(heard)
 
 
 @device.command("list")
@@ -110,6 +128,10 @@ def certificate(
             context.show(revoke_(api, ae_title, fingerprint), columns=COLUMNS)
         else:
             context.show(list_(api, ae_title), columns=COLUMNS)
+
+
+def _heard(echo: Mapping[str, Any]) -> str:
+    return "answered" if echo["answered"] else str(echo["reason"])
 
 
 @click.group()

@@ -14,6 +14,8 @@ from radkeep.dicom.head import InstanceHead, PixelLayout
 from radkeep.dicom.inflate import inflated
 from radkeep.dicom.json_model import metadata
 from radkeep.dicom.part10 import file_meta
+from radkeep.dicom.recode import Span as RecodedSpan
+from radkeep.dicom.recode import recoded
 from radkeep.dicom.words import turned
 from radkeep.domain.errors import IntegrityError
 from radkeep.retrieval.ports import RecordReader, StoredInstance
@@ -60,6 +62,24 @@ class Retrieved:
         start = self.head.data_set_offset
         yield from self._body(start, start + self.stored.data_set_length)
 
+    def data_set_in(self, transfer_syntax: str) -> Iterator[bytes]:
+        """Return the pieces of the data set in another uncompressed transfer syntax.
+
+        Raises:
+            UnsupportedError: that takes more than writing headers and turning bytes.
+            UndecodableError: the head holds no data set.
+        """
+        return self._written(recoded(self.head, transfer_syntax))
+
+    def _written(self, pieces: Sequence[bytes | RecodedSpan]) -> Iterator[bytes]:
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            elif piece.word > 1:
+                yield from turned(self._read([(piece.start, piece.stop)]), piece.word)
+            else:
+                yield from self._read([(piece.start, piece.stop)])
+
     def metadata(self, base_url: str) -> bytes:
         """Return the instance as a DICOM JSON object (PS3.18 Annex F), bulk data by address.
 
@@ -92,6 +112,20 @@ class Retrieved:
         """
         spans = locate(self.head, path)
         return sum(stop - start for start, stop in spans), self._read(spans)
+
+    def bulk_part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        """Yield bytes ``start`` to ``stop`` of such a value, reading no others.
+
+        Raises:
+            NotFoundError: ``path`` names no value of this instance.
+        """
+        spans, at = [], 0
+        for first, last in locate(self.head, path):
+            low, high = max(first, first + start - at), min(last, first + stop - at)
+            if low < high:
+                spans.append((low, high))
+            at += last - first
+        return self._read(spans)
 
     def _turned(self, pixel: PixelLayout, start: int, length: int) -> Iterator[bytes]:
         """Yield bytes of big endian pixels in little endian; a frame may begin within a word."""

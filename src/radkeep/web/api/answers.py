@@ -14,6 +14,7 @@ import msgspec
 from starlette.responses import Response
 
 from radkeep.domain.actor import Actor
+from radkeep.identity.echo import Echo
 from radkeep.identity.enrolment import Enrolled, Link
 from radkeep.identity.records import Account, Certificate, Device, Knock, Organization, Token, Zone
 
@@ -100,6 +101,17 @@ def certificate_json(certificate: Certificate) -> Json:
         "begins": certificate.begins,
         "expires": certificate.expires,
         "revoked": certificate.revoked,
+    }
+
+
+def echo_json(echo: Echo) -> Json:
+    """Return what an echo test showed."""
+    return {
+        "ae_title": echo.device.ae_title,
+        "host": echo.device.host,
+        "port": echo.device.port,
+        "answered": echo.answered,
+        "reason": echo.reason,
     }
 
 
