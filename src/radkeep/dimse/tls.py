@@ -5,7 +5,7 @@ Invariant: a connection that has sent nothing owns no TLS; every byte that reach
 authenticated by a peer whose certificate OpenSSL has verified. What has been received and not
 decrypted is bounded by ``CIPHERTEXT`` for each connection.
 
-The loop's own TLS would begin with the connection, and copies each record once more: see ADR 14.
+The loop's own TLS would begin with the connection, and copies each record once more: see ADR 13.
 """
 
 import asyncio
