@@ -104,8 +104,9 @@ bench: setup ## C-STORE beside Orthanc and DCMTK, interleaved; writes docs/bench
 	@$(BIN)/python benchmarks/ingest.py --output docs/benchmarks.md
 
 .PHONY: docs
-docs: .venv/.ready ## write docs/reference.md from the code
+docs: .venv/.ready ## write docs/reference.md and docs/conformance.md from the code
 	@$(BIN)/python tools/make_reference.py
+	@$(BIN)/python tools/make_conformance.py
 
 .PHONY: lock
 lock: ## renew the hashed lists of packages (needs uv)
