@@ -241,10 +241,10 @@ class Sink:
         user = item(0x51, struct.pack(">I", MAX_PDU)) + item(0x52, b"1.2.3")
         answer += item(0x50, user)
         link.sendall(struct.pack(">BxI", 2, len(answer)) + answer)
-        before = self.bytes
+        before = 0
         for context, elements in stream.commands():
             self.count += 0x1000 in elements
-            self.bytes = before + stream.bytes
+            self.bytes, before = self.bytes + stream.bytes - before, stream.bytes
             link.sendall(_stored(context, elements))
 
 
