@@ -116,7 +116,8 @@ def fill_pools(port: int) -> None:
         for number in range(_CROWD * len(DEVICES)):
             calling = DEVICES[number % len(DEVICES)]
             address = ("127.0.0.1", port)
-            link = Association(address, CONTEXTS, calling=calling)
+            source = SOURCES[number % len(SOURCES)]  # one address may not have them all
+            link = Association(address, CONTEXTS, calling=calling, source=source)
             stack.callback(link.socket.close)
             link.socket.sendall(large)
 

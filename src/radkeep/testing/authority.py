@@ -8,6 +8,7 @@ from typing import Any, Final
 from radkeep.crypto.certificates import issue_device, new_authority, revocation_list
 from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
+from radkeep.domain.errors import InvalidRequestError
 
 SEED: Final = b"testing authority".ljust(32)
 
@@ -43,9 +44,13 @@ class NoServerCertificates:
         return []
 
     def replace_web(self, actor: Actor, chain: bytes, key: bytes) -> Sequence[Mapping[str, Any]]:
-        """Change nothing."""
-        assert chain
-        assert key
+        """Change nothing.
+
+        Raises:
+            InvalidRequestError: nothing was given.
+        """
+        if not chain or not key:
+            raise InvalidRequestError("no certificate")
         return self.status(actor)
 
     def restore_web(self, actor: Actor) -> Sequence[Mapping[str, Any]]:

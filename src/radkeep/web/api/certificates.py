@@ -18,7 +18,7 @@ from radkeep.identity.permissions import Permission
 from radkeep.web.api.answers import answer, certificate_json
 from radkeep.web.api.ports import ServerCertificates
 from radkeep.web.kit.requests import Incoming
-from radkeep.web.kit.routes import GuardedRoute, Surface
+from radkeep.web.kit.routes import Contract, GuardedRoute, Surface
 
 LIST: Final = "/pki/ca.crl"
 _LIST_TYPE: Final = "application/pkix-crl"  # RFC 2585 Section 4.2
@@ -71,9 +71,30 @@ def device_certificate_routes(
     needs = Permission.DEVICE_MANAGE
     path = f"{path}/{{name:path}}/certificates"
     return [
-        surface.route(path, show, needs=needs),
-        surface.route(path, add, methods=["POST"], needs=needs, max_body=_MAX_BODY),
-        surface.route(path, revoke, methods=["DELETE"], needs=needs),
+        surface.route(
+            path, show, needs=needs, contract=Contract("List a device's certificates", many=True)
+        ),
+        surface.route(
+            path,
+            add,
+            methods=["POST"],
+            needs=needs,
+            max_body=_MAX_BODY,
+            contract=Contract(
+                "Issue a certificate for a device's key, or trust one that it has",
+                takes=NewCertificate,
+                gives=_CREATED,
+            ),
+        ),
+        surface.route(
+            path,
+            revoke,
+            methods=["DELETE"],
+            needs=needs,
+            contract=Contract(
+                "Revoke a device's certificates", many=True, query={"fingerprint": str}
+            ),
+        ),
     ]
 
 
@@ -96,9 +117,24 @@ def server_certificate_routes(
     needs = Permission.SYSTEM_STATUS
     web = f"{path}/web"
     return [
-        surface.route(path, show, needs=needs),
-        surface.route(web, replace, methods=["PUT"], needs=needs, max_body=_MAX_BODY),
-        surface.route(web, restore, methods=["DELETE"], needs=needs),
+        surface.route(
+            path, show, needs=needs, contract=Contract("Show what each door shows", many=True)
+        ),
+        surface.route(
+            web,
+            replace,
+            methods=["PUT"],
+            needs=needs,
+            max_body=_MAX_BODY,
+            contract=Contract("Have the web door show another", many=True, takes=NewPair),
+        ),
+        surface.route(
+            web,
+            restore,
+            methods=["DELETE"],
+            needs=needs,
+            contract=Contract("Have the web door show our own again", many=True),
+        ),
     ]
 
 

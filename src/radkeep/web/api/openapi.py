@@ -93,7 +93,7 @@ def _operation(route: GuardedRoute, contract: Contract) -> dict[str, Any]:
     parameters = [
         *({"name": each, "in": "path", "required": True, "schema": _text()} for each in named),
         *(
-            {"name": name, "in": "query", "schema": msgspec.json.schema(kind) | {"minimum": 0}}
+            {"name": name, "in": "query", "schema": _parameter(kind)}
             for name, kind in contract.query.items()
         ),
     ]
@@ -122,6 +122,10 @@ def _answer(contract: Contract) -> dict[str, Any]:
 
 def _reference(shape: type) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{shape.__name__}"}
+
+
+def _parameter(kind: type) -> dict[str, Any]:
+    return msgspec.json.schema(kind) | ({"minimum": 0} if kind is int else {})
 
 
 def _text() -> dict[str, object]:
