@@ -22,6 +22,7 @@ import uvloop
 from msgspec import Raw
 
 from radkeep.app.audit_client import KeeperLog
+from radkeep.app.authority import RemoteOffice
 from radkeep.app.boot import DoorBoot, Ready
 from radkeep.app.channel import Client
 from radkeep.app.house import Foundation, House
@@ -61,6 +62,7 @@ class Door:
         self.boot: Final = boot
         self.control: Final = Client(control, "supervisor")
         self.keeper: Final = Client(audit, "keeper")
+        self.office: Final = RemoteOffice(self.control, boot.authority)
         self._name = name
         layout = Layout(Path(boot.data))
         self.layout: Final = layout
@@ -79,6 +81,7 @@ class Door:
                 registry_key=boot.registry_key,
                 audit=KeeperLog(self.keeper),
                 process=name,
+                authority=self.office if name == "web" else None,
             )
         )
 

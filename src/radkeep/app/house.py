@@ -30,6 +30,7 @@ from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
+from radkeep.identity.certificates import Authority
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
 from radkeep.retrieval.commitment import Commitments
@@ -55,6 +56,7 @@ class Foundation:
     registry_key: bytes
     audit: AuditLog
     process: str  # its name in the audit log
+    authority: Authority | None = None  # issues certificates of devices
 
 
 class House:
@@ -78,6 +80,7 @@ class House:
             audit=base.audit,
             clock=self.clock,
             ae_title=base.config.server.ae_title,
+            authority=base.authority,
             peers=partial(EchoScu, ae_title=base.config.server.ae_title),
         )
         policy = self.people.policy
