@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from radkeep.dicom.image import Image, Presentation
+from radkeep.dicom.looks import Look, Picture
 from radkeep.dicom.query import Level, Query
 from radkeep.domain.placement import Placement
 from radkeep.domain.uid import Uid
@@ -70,4 +72,45 @@ class RecordReader(Protocol):
         Raises:
             IntegrityError: a chunk is damaged; nothing of it was yielded.
         """
+        ...
+
+
+class Decoder(Protocol):
+    """Where compressed pixels and documents are looked into: never in this process. Thread-safe.
+
+    ``compartment`` names whose bytes they are: what decodes those of one never sees another's.
+    Each call raises UnavailableError when decoding is not possible now or takes too long,
+    TooLargeError beyond a limit, and other errors of its own when the bytes are damaged, or of a
+    kind that nothing decodes.
+    """
+
+    def native(self, image: Image, frame: bytes, compartment: str) -> tuple[bytes, str]:
+        """Return a frame's native pixels and the photometric interpretation that they have."""
+        ...
+
+    def render(
+        self, image: Image, frame: bytes, shown: Presentation, look: Look, compartment: str
+    ) -> Picture:
+        """Return a frame as a picture."""
+        ...
+
+    def page(self, document: bytes, number: int, look: Look, compartment: str) -> Picture:
+        """Return a page of a PDF document, counted from 1, as a picture."""
+        ...
+
+
+class Frames(Protocol):
+    """The parts of an instance that decoding needs."""
+
+    @property
+    def compartment(self) -> str:
+        """Return whose bytes these are."""
+        ...
+
+    def frame(self, number: int) -> tuple[int, Iterator[bytes]]:
+        """Return length and bytes of a frame as stored, counted from 1."""
+        ...
+
+    def peek(self, start: int, stop: int) -> bytes:
+        """Return a range of the body, or of what a deflated data set inflates to."""
         ...

@@ -13,10 +13,14 @@ from radkeep.dicom.frames import frame_spans
 from radkeep.dicom.head import InstanceHead, PixelLayout
 from radkeep.dicom.inflate import inflated
 from radkeep.dicom.json_model import metadata
+from radkeep.dicom.looks import Look, Picture
 from radkeep.dicom.part10 import file_meta
+from radkeep.dicom.syntaxes import EXPLICIT_LITTLE
 from radkeep.dicom.words import turned
-from radkeep.domain.errors import IntegrityError
-from radkeep.retrieval.ports import RecordReader, StoredInstance
+from radkeep.domain.errors import IntegrityError, UnavailableError, UnsupportedError
+from radkeep.retrieval.ports import Decoder, RecordReader, StoredInstance
+from radkeep.retrieval.rendering import rendered
+from radkeep.retrieval.transcoding import Transcoded, native_frame
 
 Span = tuple[int, int]  # start and stop, in bytes of what was received
 
@@ -24,9 +28,12 @@ Span = tuple[int, int]  # start and stop, in bytes of what was received
 class Retrieved:
     """One stored instance. Belongs to one thread at a time."""
 
-    def __init__(self, stored: StoredInstance, records: RecordReader) -> None:
+    def __init__(
+        self, stored: StoredInstance, records: RecordReader, decoder: Decoder | None = None
+    ) -> None:
         self.stored = stored
         self._records = records
+        self._decoder = decoder
 
     @cached_property
     def head(self) -> InstanceHead:
@@ -77,12 +84,50 @@ class Retrieved:
         Raises:
             NotFoundError: no such frame, or no pixel data.
         """
-        spans = frame_spans(self.head, number, self._peek)
+        spans = frame_spans(self.head, number, self.peek)
         length, pixel = sum(stop - start for start, stop in spans), self.head.pixel
         if pixel is None or pixel.word == 1:
             return length, self._read(spans)
         ((start, _),) = spans  # native: in one piece
         return length, self._turned(pixel, start, length)
+
+    def transcoded(self, transfer_syntax: str) -> Transcoded:
+        """Return the data set of a compressed instance, losslessly, in ``transfer_syntax``.
+
+        Only explicit VR little endian is made. The first frame is decoded before this returns.
+
+        Raises:
+            UnsupportedError: another syntax, or nothing to decode, or nothing that decodes it.
+            UnavailableError: decoding is not possible now.
+            RadkeepError: what ``Decoder`` tells of the frame.
+        """
+        if transfer_syntax != EXPLICIT_LITTLE:
+            raise UnsupportedError("the data set cannot be changed into this transfer syntax")
+        return Transcoded(self.head, self, self._decoding())
+
+    def native_frame(self, number: int) -> bytes:
+        """Return the native pixels of compressed frame ``number``, counted from 1.
+
+        Raises:
+            NotFoundError: no such frame, or no pixel data.
+            RadkeepError: as ``transcoded``.
+        """
+        return native_frame(self.head, self, self._decoding(), number)
+
+    def rendered(self, number: int, look: Look) -> Picture:
+        """Return frame ``number``, or that page of a PDF document, as a picture.
+
+        Raises:
+            NotFoundError: no such frame or page.
+            UnsupportedError: the instance is no image and no document.
+            RadkeepError: as ``transcoded``.
+        """
+        return rendered(self.head, self, self._decoding(), number, look)
+
+    @property
+    def compartment(self) -> str:
+        """Return whose pictures these are, for the sandbox."""
+        return self.stored.placement.key_id.hex()
 
     def bulk(self, path: str) -> tuple[int, Iterator[bytes]]:
         """Return the length and the bytes of one value that ``metadata`` names by address.
@@ -92,6 +137,11 @@ class Retrieved:
         """
         spans = locate(self.head, path)
         return sum(stop - start for start, stop in spans), self._read(spans)
+
+    def _decoding(self) -> Decoder:
+        if self._decoder is None:
+            raise UnavailableError("nothing decodes images here: that takes a running server")
+        return self._decoder
 
     def _turned(self, pixel: PixelLayout, start: int, length: int) -> Iterator[bytes]:
         """Yield bytes of big endian pixels in little endian; a frame may begin within a word."""
@@ -105,7 +155,8 @@ class Retrieved:
             if part:
                 yield part
 
-    def _peek(self, start: int, stop: int) -> bytes:
+    def peek(self, start: int, stop: int) -> bytes:
+        """Return a range of the body, or of what a deflated data set inflates to."""
         return b"".join(self._read([(start, stop)]))
 
     def _read(self, spans: Sequence[Span]) -> Iterator[bytes]:

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong behind the door, in words that are ours and not a worker's."""
+
+from typing import Final
+
+from radkeep.domain.errors import (
+    Kind,
+    RadkeepError,
+    TooLargeError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+
+class DamagedPixelsError(RadkeepError):
+    """Pixel data, or a document, is not what its attributes and its syntax say."""
+
+    kind, code = Kind.UNSUPPORTED, "damaged-pixels"
+
+
+class NotDecodableError(UnsupportedError):
+    """Nothing here decodes this transfer syntax or kind of image."""
+
+    code = "not-decodable"
+
+
+class DecoderCrashedError(RadkeepError):
+    """A worker ended, or answered nonsense, in the middle of a request."""
+
+    kind, code = Kind.INTEGRITY, "decoder-crashed"
+
+
+class DecoderTimeoutError(UnavailableError):
+    """A worker took too long and was ended."""
+
+    code = "decoder-timeout"
+
+
+DAMAGED: Final = "damaged"
+UNSUPPORTED: Final = "unsupported"
+TOO_LARGE: Final = "too-large"
+BROKEN: Final = "broken"
+
+
+def error_of(code: str) -> RadkeepError:
+    """Return the error that a worker's answer names by ``code``."""
+    if code == DAMAGED:
+        return DamagedPixelsError("the pixel data is damaged or not what its attributes say")
+    if code == UNSUPPORTED:
+        return NotDecodableError("nothing here decodes this kind of image")
+    if code == TOO_LARGE:
+        return TooLargeError("the image is larger than what may be decoded")
+    return DecoderCrashedError("the decoder failed")

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A part of a picture in another size (PS3.18 Section 8.3.5.1.3).
+
+Invariant: the picture keeps its proportions and fits into what was asked for.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radkeep.dicom.looks import Viewport
+from radkeep.sandbox.coloring import Bytes
+from radkeep.sandbox.errors import NotDecodableError
+
+
+def fitted(picture: Bytes, view: Viewport | None, aspect: tuple[int, int]) -> Bytes:
+    """Return ``picture`` as ``view`` wants it, its pixels made square.
+
+    Raises:
+        NotDecodableError: the part lies outside of the picture.
+    """
+    high, wide = aspect
+    if view is None and high == wide:
+        return picture
+    if view is not None:
+        picture = _part(picture, view)
+    rows, columns = picture.shape[:2]
+    height = rows * high / wide if high > wide else float(rows)
+    width = columns * wide / high if wide > high else float(columns)
+    if view is not None:
+        scale = min(view.width / width, view.height / height)
+        width, height = width * scale, height * scale
+    return _resized(picture, max(1, round(height)), max(1, round(width)))
+
+
+def _part(picture: Bytes, view: Viewport) -> Bytes:
+    rows, columns = picture.shape[:2]
+    across = view.source_width or columns - view.x
+    down = view.source_height or rows - view.y
+    left, top = max(0, round(view.x)), max(0, round(view.y))
+    right = min(columns, round(view.x + abs(across)))
+    bottom = min(rows, round(view.y + abs(down)))
+    if left >= right or top >= bottom:
+        raise NotDecodableError("the part lies outside of the image")
+    part = picture[top:bottom, left:right]
+    if across < 0:
+        part = part[:, ::-1]
+    return part[::-1] if down < 0 else part
+
+
+def _resized(picture: Bytes, height: int, width: int) -> Bytes:
+    rows, columns = picture.shape[:2]
+    if (rows, columns) == (height, width):
+        return picture
+    # Averages first: sampling a large picture would skip most of it.
+    picture = _averaged(picture, max(1, rows // height), max(1, columns // width))
+    return _sampled(picture, height, width)
+
+
+def _averaged(picture: Bytes, down: int, across: int) -> Bytes:
+    if down == across == 1:
+        return picture
+    rows, columns = (picture.shape[0] // down) * down, (picture.shape[1] // across) * across
+    out = np.empty((rows // down, columns // across, *picture.shape[2:]), np.uint8)
+    for at in range(len(out)):  # a row of blocks at a time: sums take four times the memory
+        block = picture[at * down : (at + 1) * down, :columns].astype(np.uint32).sum(axis=0)
+        parts = block.reshape(columns // across, across, *picture.shape[2:]).sum(axis=1)
+        out[at] = (parts + down * across // 2) // (down * across)
+    return out
+
+
+def _sampled(picture: Bytes, height: int, width: int) -> Bytes:
+    """Interpolate linearly between the centers of pixels."""
+    above, below, part_down = _places(picture.shape[0], height)
+    before, after, part_across = _places(picture.shape[1], width)
+    shape = (-1, *(1,) * (picture.ndim - 2))
+    part_across = part_across.reshape(shape)
+    out = np.empty((height, width, *picture.shape[2:]), np.uint8)
+    for row in range(height):
+        upper = picture[above[row]].astype(np.float32)
+        lower = picture[below[row]].astype(np.float32)
+        line = upper + (lower - upper) * part_down[row]
+        mixed = line[before] + (line[after] - line[before]) * part_across
+        out[row] = np.rint(mixed)
+    return out
+
+
+def _places(have: int, want: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    at = np.clip((np.arange(want) + 0.5) * have / want - 0.5, 0, have - 1)
+    first = np.floor(at).astype(np.int64)
+    return first, np.minimum(first + 1, have - 1), (at - first).astype(np.float32)
