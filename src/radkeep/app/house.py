@@ -31,6 +31,7 @@ from radkeep.identity.assembly import assemble
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.ports import Decoder
 from radkeep.retrieval.search import Search
 
 FLUSH_SECONDS: Final = 1.0  # from an acknowledged instance to its Transferred entry
@@ -49,6 +50,7 @@ class Foundation:
     registry_key: bytes
     audit: AuditLog
     process: str  # its name in the audit log
+    decoder: Decoder | None = None  # a lone command decodes nothing
 
 
 class House:
@@ -105,6 +107,7 @@ class House:
             policy=policy,
             audit=base.audit,
             clock=self.clock,
+            decoder=base.decoder,
         )
         self._ended = threading.Event()
         self._pulse = threading.Thread(target=self._beat, name="pulse", daemon=True)

@@ -11,7 +11,7 @@ import msgspec
 
 from radkeep.dicom.attributes import Attributes, Peek, attributes
 from radkeep.dicom.head import InstanceHead
-from radkeep.domain.errors import TooLargeError, UndecodableError
+from radkeep.domain.errors import DamagedPixelsError, NotDecodableError, TooLargeError
 
 MAX_SIDE: Final = 65_535
 MAX_FRAME_BYTES: Final = 512 << 20  # of one native frame
@@ -105,12 +105,13 @@ def image_of(head: InstanceHead, peek: Peek) -> tuple[Image, Attributes]:
     """Return what the pixels of ``head`` are, and the attributes that ``presentation`` reads.
 
     Raises:
-        UndecodableError: there is no pixel data, or attributes are missing or contradict it.
+        NotDecodableError: there is no pixel data.
+        DamagedPixelsError: attributes are missing or make no sense.
         TooLargeError: a frame is over MAX_FRAME_BYTES.
     """
     pixel = head.pixel
     if pixel is None:
-        raise UndecodableError("the instance has no pixel data")
+        raise NotDecodableError("the instance has no pixel data")
     found = attributes(head, _ALONE, peek)
     allocated = found.integer(_ALLOCATED)
     samples = found.integer(_SAMPLES, default=1)
@@ -134,7 +135,7 @@ def image_of(head: InstanceHead, peek: Peek) -> tuple[Image, Attributes]:
         and image.stored > 0
         and image.planar in (0, 1)
     ):
-        raise UndecodableError("the attributes of the image make no sense")
+        raise DamagedPixelsError("the attributes of the image make no sense")
     if image.frame_bytes > MAX_FRAME_BYTES:
         raise TooLargeError("the image is larger than what may be decoded")
     return image, found

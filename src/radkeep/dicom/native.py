@@ -17,7 +17,7 @@ from radkeep.dicom.headers import FORMS, SHORT, Cut
 from radkeep.dicom.image import Image
 from radkeep.dicom.reader import What, read
 from radkeep.dicom.syntaxes import EXPLICIT_LITTLE, syntax
-from radkeep.domain.errors import TooLargeError, UnsupportedError
+from radkeep.domain.errors import NotDecodableError, TooLargeError
 
 PIXEL_DATA: Final = 0x7FE00010
 _PHOTOMETRIC, _PLANAR, _ICON = 0x00280004, 0x00280006, 0x00880200
@@ -43,13 +43,13 @@ def native_head(
     decoded frames there. A compressed icon is left out, which the standard lets be absent.
 
     Raises:
-        UnsupportedError: it holds compressed data besides Pixel Data and icon.
+        NotDecodableError: it holds compressed data besides Pixel Data and icon.
         TooLargeError: the pixel data would be over 4 GiB.
         UndecodableError: the head holds no data set.
     """
     encoding, pixel = syntax(head.transfer_syntax), head.pixel
     if pixel is None or not encoding.explicit or encoding.big or encoding.deflated:
-        raise UnsupportedError("the data set cannot be changed into this transfer syntax")
+        raise NotDecodableError("the data set cannot be changed into this transfer syntax")
     length = image.frame_bytes * pixel.frames
     if length > _MAX_LENGTH:
         raise TooLargeError("the pixel data is too large for an uncompressed transfer syntax")
@@ -86,7 +86,7 @@ def _edited(head: InstanceHead, image: Image, photometric: str) -> tuple[bytes, 
             continue  # the length of a group, which is another now, and tables
         if part.compressed:
             if part.tag != _ICON:
-                raise UnsupportedError("the data set holds other compressed data")
+                raise NotDecodableError("the data set holds other compressed data")
             continue
         if part.tag == _PHOTOMETRIC:
             out += encode([(part.tag, "CS", photometric)])

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the way out needs from catalog and archive, and nothing more."""
+"""What the way out needs from catalog, archive and sandbox, and nothing more.
+
+Invariant: whatever satisfies a port may be replaced without a change here; nothing in this room
+knows a database, a volume or a codec.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ from radkeep.dicom.bulk import locate
 from radkeep.dicom.head import InstanceHead
 from radkeep.dicom.image import image_of, presentation
 from radkeep.dicom.looks import Look, Picture
-from radkeep.domain.errors import NotFoundError, TooLargeError, UnsupportedError
+from radkeep.domain.errors import NotDecodableError, NotFoundError, TooLargeError
 from radkeep.retrieval.ports import Decoder, Frames
 
 MAX_DOCUMENT: Final = 256 << 20  # bytes
@@ -29,7 +29,7 @@ def rendered(
 
     Raises:
         NotFoundError: no such frame or page.
-        UnsupportedError: the instance is no image and no document.
+        NotDecodableError: the instance is no image and no document.
         RadkeepError: what ``decoder`` tells of it.
     """
     pixel = head.pixel
@@ -47,11 +47,11 @@ def rendered(
 def _document(head: InstanceHead, frames: Frames) -> bytes:
     told = attributes(head, {_MEDIA_TYPE}, frames.peek)
     if told.text(_MEDIA_TYPE).lower() != _PDF:
-        raise UnsupportedError("the instance is no image and no PDF document")
+        raise NotDecodableError("the instance is no image and no PDF document")
     try:
         spans = locate(head, f"{_DOCUMENT:08X}")
     except NotFoundError:
-        raise UnsupportedError("the instance holds no document") from None
+        raise NotDecodableError("the instance holds no document") from None
     if sum(stop - start for start, stop in spans) > MAX_DOCUMENT:
         raise TooLargeError("the document is larger than what may be shown")
     return b"".join(frames.peek(start, stop) for start, stop in spans)

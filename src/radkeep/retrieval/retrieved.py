@@ -7,6 +7,7 @@ Invariant: the data set leaves bit for bit as it came; file meta and preamble ar
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 
 from radkeep.dicom.bulk import locate
 from radkeep.dicom.frames import frame_spans
@@ -17,7 +18,7 @@ from radkeep.dicom.looks import Look, Picture
 from radkeep.dicom.part10 import file_meta
 from radkeep.dicom.syntaxes import EXPLICIT_LITTLE
 from radkeep.dicom.words import turned
-from radkeep.domain.errors import IntegrityError, UnavailableError, UnsupportedError
+from radkeep.domain.errors import IntegrityError, NotDecodableError, UnavailableError
 from radkeep.retrieval.ports import Decoder, RecordReader, StoredInstance
 from radkeep.retrieval.rendering import rendered
 from radkeep.retrieval.transcoding import Transcoded, native_frame
@@ -97,13 +98,23 @@ class Retrieved:
         Only explicit VR little endian is made. The first frame is decoded before this returns.
 
         Raises:
-            UnsupportedError: another syntax, or nothing to decode, or nothing that decodes it.
+            NotDecodableError: another syntax, or nothing to decode, or nothing that decodes it.
             UnavailableError: decoding is not possible now.
             RadkeepError: what ``Decoder`` tells of the frame.
         """
         if transfer_syntax != EXPLICIT_LITTLE:
-            raise UnsupportedError("the data set cannot be changed into this transfer syntax")
+            raise NotDecodableError("the data set cannot be changed into this transfer syntax")
         return Transcoded(self.head, self, self._decoding())
+
+    def part10_in(self, transfer_syntax: str) -> tuple[int, Iterator[bytes]]:
+        """Return length and bytes of a DICOM file (PS3.10) in another transfer syntax.
+
+        Raises:
+            RadkeepError: as ``transcoded``.
+        """
+        stored, made = self.stored, self.transcoded(transfer_syntax)
+        meta = file_meta(stored.sop_class, stored.sop_instance, transfer_syntax)
+        return len(meta) + made.length(), chain([meta], made.pieces())
 
     def native_frame(self, number: int) -> bytes:
         """Return the native pixels of compressed frame ``number``, counted from 1.
@@ -119,7 +130,7 @@ class Retrieved:
 
         Raises:
             NotFoundError: no such frame or page.
-            UnsupportedError: the instance is no image and no document.
+            NotDecodableError: the instance is no image and no document.
             RadkeepError: as ``transcoded``.
         """
         return rendered(self.head, self, self._decoding(), number, look)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from radkeep.dicom.head import InstanceHead
 from radkeep.dicom.image import image_of
 from radkeep.dicom.native import native_head, pixel_header
-from radkeep.domain.errors import IntegrityError, UnsupportedError
+from radkeep.domain.errors import IntegrityError, NotDecodableError
 from radkeep.retrieval.ports import Decoder, Frames
 
 
@@ -22,12 +22,12 @@ class Transcoded:
         """Decode the first frame.
 
         Raises:
-            UnsupportedError: nothing decodes the transfer syntax, or there is nothing to decode.
+            NotDecodableError: nothing decodes the transfer syntax, or there is nothing to decode.
             RadkeepError: the frame is damaged, too large, or decoding is not possible now.
         """
         pixel = head.pixel
         if pixel is None or not pixel.encapsulated:
-            raise UnsupportedError("the instance has no compressed pixel data")
+            raise NotDecodableError("the instance has no compressed pixel data")
         self._frames, self._decoder = frames, decoder
         self._image, _ = image_of(head, frames.peek)
         self._count = pixel.frames

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from radkeep.dicom.image import Image
 from radkeep.dicom.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from radkeep.domain.errors import DamagedPixelsError, NotDecodableError
 from radkeep.sandbox import markers
-from radkeep.sandbox.errors import DamagedPixelsError, NotDecodableError
 from radkeep.sandbox.markers import Told
 
 Pixels = NDArray[Any]  # rows, columns[, samples]

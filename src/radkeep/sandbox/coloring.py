@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radkeep.dicom.image import MAX_TABLE, Image, Table
+from radkeep.domain.errors import DamagedPixelsError, NotDecodableError
 from radkeep.sandbox.codecs import Pixels
-from radkeep.sandbox.errors import DamagedPixelsError, NotDecodableError
 
 Bytes = NDArray[np.uint8]
 _BAND: Final = 1 << 20  # numbers

@@ -13,7 +13,7 @@ import numpy as np
 import pypdfium2_raw as pdfium
 
 from radkeep.dicom.looks import Look
-from radkeep.sandbox.errors import DamagedPixelsError
+from radkeep.domain.errors import DamagedPixelsError
 from radkeep.sandbox.rendering import encoded
 from radkeep.sandbox.requests import Made, PageOf
 

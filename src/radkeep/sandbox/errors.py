@@ -4,24 +4,13 @@
 from typing import Final
 
 from radkeep.domain.errors import (
+    DamagedPixelsError,
     Kind,
+    NotDecodableError,
     RadkeepError,
     TooLargeError,
     UnavailableError,
-    UnsupportedError,
 )
-
-
-class DamagedPixelsError(RadkeepError):
-    """Pixel data, or a document, is not what its attributes and its syntax say."""
-
-    kind, code = Kind.UNSUPPORTED, "damaged-pixels"
-
-
-class NotDecodableError(UnsupportedError):
-    """Nothing here decodes this transfer syntax or kind of image."""
-
-    code = "not-decodable"
 
 
 class DecoderCrashedError(RadkeepError):

@@ -8,8 +8,8 @@ overlays, are left out of values only.
 import numpy as np
 
 from radkeep.dicom.image import Image
+from radkeep.domain.errors import NotDecodableError
 from radkeep.sandbox.codecs import Pixels
-from radkeep.sandbox.errors import NotDecodableError
 
 
 def native(image: Image, found: Pixels) -> bytes:

@@ -12,10 +12,10 @@ from imagecodecs import _jpeg8, _png
 
 from radkeep.dicom.image import Image, Overlay, Presentation
 from radkeep.dicom.looks import PNG, Look, Window
+from radkeep.domain.errors import DamagedPixelsError, NotDecodableError
 from radkeep.sandbox import wire
 from radkeep.sandbox.codecs import Pixels, decode
 from radkeep.sandbox.coloring import Bytes, through_palette, to_rgb
-from radkeep.sandbox.errors import DamagedPixelsError, NotDecodableError
 from radkeep.sandbox.gray import to_gray
 from radkeep.sandbox.pixels import values
 from radkeep.sandbox.requests import Made, Rendering

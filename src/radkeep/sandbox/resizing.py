@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radkeep.dicom.looks import Viewport
+from radkeep.domain.errors import NotDecodableError
 from radkeep.sandbox.coloring import Bytes
-from radkeep.sandbox.errors import NotDecodableError
 
 
 def fitted(picture: Bytes, view: Viewport | None, aspect: tuple[int, int]) -> Bytes:

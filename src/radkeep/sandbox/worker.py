@@ -13,9 +13,8 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from radkeep.domain.errors import RadkeepError, TooLargeError
+from radkeep.domain.errors import DamagedPixelsError, NotDecodableError, RadkeepError, TooLargeError
 from radkeep.sandbox import errors, wire
-from radkeep.sandbox.errors import DamagedPixelsError, NotDecodableError
 from radkeep.sandbox.wire import Answer, Buffer, NotAMessageError, Request
 
 Operation = Callable[[Raw, Sequence[memoryview]], tuple[Buffer, object]]

@@ -11,6 +11,7 @@ import selectors
 import signal
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -141,6 +142,9 @@ def serve(control: socket.socket, operations: Mapping[str, Operation]) -> int:
         harden()
         Zygote(control, operations).run()
     except UnavailableError as error:
-        control.send(str(error).encode())
+        with suppress(OSError):
+            control.send(str(error).encode())
         return 1
+    except ConnectionError:  # the supervisor went before the zygote was ready
+        return 0
     return 0

@@ -9,6 +9,7 @@ from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.search import Search
 from radkeep.web.dicomweb.addresses import ROOT
 from radkeep.web.dicomweb.qido import Qido
+from radkeep.web.dicomweb.rendered import Rendered
 from radkeep.web.dicomweb.stow import Stow
 from radkeep.web.dicomweb.wado import Wado
 from radkeep.web.kit.routes import GuardedRoute, Handler, Surface
@@ -26,6 +27,7 @@ def dicomweb_routes(
 ) -> list[GuardedRoute]:
     """Return the resources below /dicom-web, the busiest first."""
     qido, wado = Qido(search), Wado(fetch)
+    rendered = Rendered(fetch)
     stow = Stow(store, surface.kit.threads, limit=max_request)
     study = f"{ROOT}/studies/{{study}}"
     series = f"{study}/series/{{series}}"
@@ -42,6 +44,10 @@ def dicomweb_routes(
         read(instance, wado.instances),
         read(f"{instance}/metadata", wado.metadata),
         read(f"{instance}/bulkdata/{{path:path}}", wado.bulk),
+        read(f"{instance}/frames/{{frames}}/rendered", rendered.frames),
+        read(f"{instance}/frames/{{frames}}/thumbnail", rendered.thumbnail),
+        *(read(f"{path}/rendered", rendered.instances) for path in (instance, series, study)),
+        *(read(f"{path}/thumbnail", rendered.thumbnail) for path in (instance, series, study)),
         read(f"{series}/metadata", wado.metadata),
         read(f"{study}/metadata", wado.metadata),
         read(series, wado.instances),
