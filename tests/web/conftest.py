@@ -43,6 +43,7 @@ from radkeep.identity.zones import Zones
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.ports import Decoder
 from radkeep.retrieval.search import Search
 from radkeep.testing.audit import MemoryAuditLog
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
@@ -77,7 +78,7 @@ class Trail:
 class House:
     """Everything below the doors."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, decoder: Decoder | None = None) -> None:
         self.clock, self.audit = FakeClock(), MemoryAuditLog()
         self.registry = MemoryRegistry()
         policy = Policy()
@@ -107,6 +108,7 @@ class House:
             policy=policy,
             audit=self.audit,
             clock=self.clock,
+            decoder=decoder,
         )
         registry = self.registry
         self.organizations = Organizations(
@@ -292,8 +294,8 @@ def dicom_file(
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+def house(tmp_path: Path, decoder: Decoder) -> Iterator[House]:
+    made = House(tmp_path, decoder)
     yield made
     made.close()
 

@@ -6,6 +6,7 @@ not asked of a codec before its own header says the same. A codec that fails, or
 else, means a damaged frame.
 """
 
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any, Final
@@ -161,6 +162,7 @@ def _jpeg_2000(image: Image, frame: memoryview) -> Coded:
 
 def _high_throughput(image: Image, frame: memoryview) -> Coded:
     told = _agreed(image, markers.jpeg2000(frame))
+    markers.require_end(frame)
     return _called(_htj2k.htj2k_decode, frame), _uncoupled(image), told.precision
 
 
@@ -194,12 +196,19 @@ def _uncoupled(image: Image) -> str:
 
 
 def _called(function: Callable[..., Any], *arguments: object, **options: object) -> Any:  # noqa: ANN401
+    swallowed: list[object] = []  # errors that a codec could not raise through its own frames
+    former, sys.unraisablehook = sys.unraisablehook, swallowed.append
     try:
-        return function(*arguments, **options)
+        found = function(*arguments, **options)
     except MemoryError:
         raise
     except Exception as error:  # each codec has an error of its own
         raise DamagedPixelsError("the codec refuses the frame") from error
+    finally:
+        sys.unraisablehook = former
+    if swallowed:
+        raise DamagedPixelsError("the codec refuses the frame")
+    return found
 
 
 def _shape(image: Image) -> tuple[int, ...]:

@@ -82,6 +82,8 @@ def _entries(table: Table) -> NDArray[np.uint16]:
         if table.bits <= 8 and entries.max() > 0xFF:  # noqa: PLR2004 - two entries in a word, or 16 bits
             entries = entries >> 8
         return entries.astype(np.uint16)
+    if len(table.data) < table.entries:
+        raise DamagedPixelsError("a table is shorter than announced")
     return np.frombuffer(table.data, np.uint8, count=table.entries).astype(np.uint16)
 
 

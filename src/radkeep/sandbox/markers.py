@@ -15,6 +15,7 @@ _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a lengt
 _APP0, _APP14, _SCAN, _END = 0xE0, 0xEE, 0xDA, 0xD9
 _RGB: Final = frozenset({b"RGB", b"rgb"})
 _COLORS: Final = 3
+_PADDING: Final = 64  # bytes at most behind the end, which some writers add
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ def jpeg(data: memoryview) -> Told:
     at, rgb, ybr = 2, False, False
     if bytes(data[:2]) != b"\xff\xd8":
         raise DamagedPixelsError("no JPEG codestream")
+    require_end(data)
     while at + 4 <= len(data):
         if data[at] != 0xFF:  # noqa: PLR2004 - every marker begins so
             break
@@ -58,6 +60,16 @@ def jpeg(data: memoryview) -> Told:
             ybr = True
         at += 2 + length
     raise DamagedPixelsError("a JPEG codestream without a frame header")
+
+
+def require_end(data: memoryview) -> None:
+    """Refuse a codestream that was cut off, for decoders make up what is missing.
+
+    Raises:
+        DamagedPixelsError: its last bytes hold no end marker (0xFFD9 in all these formats).
+    """
+    if b"\xff\xd9" not in bytes(data[-_PADDING:]):
+        raise DamagedPixelsError("a codestream without an end")
 
 
 def jpeg2000(data: memoryview) -> Told:

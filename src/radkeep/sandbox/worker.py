@@ -7,6 +7,7 @@ why its caller never lets it see two studies.
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -23,6 +24,7 @@ _FILES: Final = 2  # input and output
 
 def work(end: socket.socket, operations: Mapping[str, Operation]) -> None:
     """Serve requests until the caller hangs up."""
+    sys.unraisablehook = lambda _: None  # telling them would open source files
     while True:
         packet, files = wire.receive(end, _FILES)
         if not packet:

@@ -18,6 +18,7 @@ from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy
 from radkeep.ingest.store import Store
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.ports import Decoder
 from radkeep.retrieval.search import Search
 from radkeep.testing.archive import MemoryArchive
 from radkeep.testing.audit import MemoryAuditLog
@@ -40,13 +41,19 @@ class House:
 
     audit: MemoryAuditLog = field(default_factory=MemoryAuditLog)
     clock: FakeClock = field(default_factory=FakeClock)
+    decoder: Decoder | None = None
 
     def __post_init__(self) -> None:
         self.catalog = MemoryCatalog()
         self.archive = MemoryArchive(self.catalog)
         ways = {"policy": Policy(), "audit": self.audit, "clock": self.clock}
         self.store = Store(recorder=self.archive, limit=64 << 20, **ways)
-        self.fetch = Fetch(catalog=MemoryCatalogReader(self.catalog), records=self.archive, **ways)
+        self.fetch = Fetch(
+            catalog=MemoryCatalogReader(self.catalog),
+            records=self.archive,
+            decoder=self.decoder,
+            **ways,
+        )
         self.search = Search(catalog=MemoryCatalogReader(self.catalog), **ways)
 
     def keep(
