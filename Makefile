@@ -80,6 +80,11 @@ torture: setup ## 100 kill -9 under load, each followed by a full verification
 	$(call step,torture)
 	@$(BIN)/python tests/torture/kill_under_load.py --rounds 100
 
+.PHONY: fuzz
+fuzz: setup ## atheris on all parsers of the wire: 30 minutes or 10 million inputs; FUZZ="--minutes 5"
+	$(call step,fuzz)
+	@$(BIN)/python -m tests.fuzz.run $(FUZZ)
+
 .PHONY: bench
 bench: setup ## C-STORE beside Orthanc and DCMTK, interleaved; writes docs/benchmarks.md
 	$(call step,benchmarks)

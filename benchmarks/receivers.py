@@ -59,8 +59,8 @@ class Radkeep:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[Receiver]:
-    """Run Orthanc without plugins; it syncs each stored file, which is its default."""
+def orthanc(folder: Path, **more: object) -> Iterator[Receiver]:
+    """Run Orthanc without plugins, with ``more`` settings; it syncs each stored file by default."""
     port = _free_port()
     settings = {
         "Name": "Benchmark",
@@ -71,6 +71,7 @@ def orthanc(folder: Path) -> Iterator[Receiver]:
         "RemoteAccessAllowed": False,
         "MaximumPduLength": _LARGEST_PDU,
         "Plugins": [],
+        **more,
     }
     (folder / "orthanc.json").write_text(json.dumps(settings))
     with _running(["/usr/sbin/Orthanc", str(folder / "orthanc.json")], folder, port) as receiver:

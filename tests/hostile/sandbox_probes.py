@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from msgspec import Raw
 
@@ -51,15 +52,15 @@ def _descriptors() -> None:
 
 PROBES: dict[str, Callable[[], object]] = {
     "open": lambda: os.open("/etc/passwd", os.O_RDONLY),
-    "create": lambda: os.open("/tmp/radkeep-was-here", os.O_CREAT | os.O_WRONLY),  # noqa: S108
-    "list": lambda: os.listdir("/"),
-    "stat": lambda: os.stat("/etc/passwd"),
-    "unlink": lambda: os.unlink("/tmp/radkeep-is-not-here"),  # noqa: S108
+    "create": lambda: os.open("/tmp/radkeep-was-here", os.O_CREAT | os.O_WRONLY),
+    "list": lambda: list(Path("/").iterdir()),
+    "stat": lambda: Path("/etc/passwd").stat(),
+    "unlink": lambda: Path("/tmp/radkeep-is-not-here").unlink(),
     "socket": lambda: socket.socket(socket.AF_INET),
     "unix-socket": lambda: socket.socket(socket.AF_UNIX),
     "fork": os.fork,
     "thread": lambda: threading.Thread(target=_loop).start(),
-    "exec": lambda: os.execv("/bin/true", ["true"]),  # noqa: S606
+    "exec": lambda: os.execv("/bin/true", ["true"]),
     "subprocess": lambda: subprocess.run(["/bin/true"], check=False),
     "ptrace": lambda: LIBC.ptrace(16, PARENT, 0, 0),
     "read-memory": lambda: LIBC.process_vm_readv(PARENT, 0, 0, 0, 0, 0),

@@ -123,7 +123,7 @@ def _use(scan: Scan, data: bytes) -> None:
         locate(head, "00281201")
 
 
-def _check(syntax: str | None, data: bytes) -> None:
+def check(syntax: str | None, data: bytes) -> None:
     whole = _scan(syntax, data, 1 << 20)
     for step in (1, 7):
         pieces = _scan(syntax, data, step)
@@ -138,13 +138,13 @@ def _check(syntax: str | None, data: bytes) -> None:
 @example(EXPLICIT, b"")
 @example(None, bytes(132))
 def test_any_bytes(syntax: str | None, data: bytes) -> None:
-    _check(syntax, data)
+    check(syntax, data)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_data_sets())
 def test_almost_data_sets(case: tuple[str | None, bytes]) -> None:
-    _check(*case)
+    check(*case)
 
 
 FILES = [
@@ -163,4 +163,4 @@ def test_damaged_files(file: bytes, damages: list[tuple[int, int]], cut: int) ->
     damaged = bytearray(file[:6000])
     for place, value in damages:
         damaged[min(132 + place, len(damaged) - 1)] = value
-    _check(None, bytes(damaged[: len(damaged) - cut]))
+    check(None, bytes(damaged[: len(damaged) - cut]))

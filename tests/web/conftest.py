@@ -23,12 +23,14 @@ from radkeep.crypto.tokens import new_token
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.encode import encode
 from radkeep.dicom.part10 import file_meta
+from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.actor import Actor
 from radkeep.identity import actors
 from radkeep.identity.accounts import Accounts
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
+from radkeep.identity.echo import EchoTest
 from radkeep.identity.enrolment import Enrolment
 from radkeep.identity.knocks import Knocks
 from radkeep.identity.login import Login
@@ -139,6 +141,14 @@ class House:
             audit=self.audit,
             clock=self.clock,
         )
+        devices = Devices(
+            devices=registry.devices,
+            zones=registry.zones,
+            knocks=knocks,
+            deeds=deeds,
+            clock=self.clock,
+            ae_title="RADKEEP",
+        )
         self.parts = ApiParts(
             login=Login(
                 registry=registry,
@@ -154,14 +164,8 @@ class House:
             recovery=Recovery(registry=registry, enrolment=self.enrolment, deeds=deeds),
             organizations=self.organizations,
             tokens=self.tokens,
-            devices=Devices(
-                devices=registry.devices,
-                zones=registry.zones,
-                knocks=knocks,
-                deeds=deeds,
-                clock=self.clock,
-                ae_title="RADKEEP",
-            ),
+            devices=devices,
+            echo=EchoTest(devices=devices, deeds=deeds, peers=EchoScu(devices, ae_title="RADKEEP")),
             knocks=knocks,
             zones=Zones(zones=registry.zones, deeds=deeds, clock=self.clock),
             demo=Demo(registry=registry, sessions=self.sessions, deeds=deeds, clock=self.clock),

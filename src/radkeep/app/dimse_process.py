@@ -9,6 +9,7 @@ from radkeep.app.boot import DoorBoot, Ready
 from radkeep.app.door import Door, taking
 from radkeep.app.incidents import AuditWitness
 from radkeep.dicom.classes import is_storage
+from radkeep.dimse.ports import Rooms
 from radkeep.dimse.server import DimseServer
 
 
@@ -27,6 +28,12 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
         admission=house.people.devices,
         store=house.store,
         supports=is_storage,
+        rooms=Rooms(
+            finder=house.search,
+            selector=house.selection,
+            destinations=house.people.devices,
+            committer=house.commitments,
+        ),
         witness=AuditWitness(house.audit, house.clock),
     )
     async with dimse:

@@ -6,6 +6,7 @@ Invariant: this is the one place where a port meets its adapter; it reads as a t
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Unpack
 
@@ -24,15 +25,18 @@ from radkeep.audit.ports import AuditLog
 from radkeep.config import Config
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.registry.registry import SqlRegistry
+from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
+from radkeep.retrieval.commitment import Commitments
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.ports import Decoder
 from radkeep.retrieval.search import Search
+from radkeep.retrieval.selection import Selection
 
 FLUSH_SECONDS: Final = 1.0  # from an acknowledged instance to its Transferred entry
 _log = structlog.get_logger()
@@ -74,6 +78,7 @@ class House:
             audit=base.audit,
             clock=self.clock,
             ae_title=base.config.server.ae_title,
+            peers=partial(EchoScu, ae_title=base.config.server.ae_title),
         )
         policy = self.people.policy
         self.records: Final = VolumeReader(volumes, keys=base.keyring)
@@ -108,6 +113,20 @@ class House:
             audit=base.audit,
             clock=self.clock,
             decoder=base.decoder,
+        )
+        self.selection: Final = Selection(
+            catalog=self.catalog,
+            fetch=self.fetch,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.commitments: Final = Commitments(
+            catalog=self.catalog,
+            records=self.records,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
         )
         self._ended = threading.Event()
         self._pulse = threading.Thread(target=self._beat, name="pulse", daemon=True)

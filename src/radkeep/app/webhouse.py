@@ -65,6 +65,7 @@ def web_application(
         organizations=people.organizations,
         tokens=people.tokens,
         devices=people.devices,
+        echo=people.echo,
         knocks=people.knocks,
         zones=people.zones,
         demo=people.demo,

@@ -49,6 +49,7 @@ class EventType(StrEnum):
     REFUSED = "radkeep:refused"
     VOLUME_SEALED = "radkeep:volume-sealed"
     DAMAGE_FOUND = "radkeep:damage-found"
+    COMMITTED = "radkeep:committed"  # storage commitment: the sender may delete its copy
 
 
 class Action(StrEnum):

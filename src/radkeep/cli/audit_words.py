@@ -40,6 +40,7 @@ _TYPES: Final[Mapping[str, str]] = {
     EventType.REFUSED: "refused",
     EventType.VOLUME_SEALED: "volume sealed",
     EventType.DAMAGE_FOUND: "damage found",
+    EventType.COMMITTED: "storage committed",
 }
 # What an entry's detail says first, most telling first; ``--json`` has all of it.
 _TELLING: Final = (

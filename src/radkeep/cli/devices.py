@@ -4,10 +4,14 @@
 Invariant: a command says what the API says; it knows no rule of its own.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from radkeep.cli.client import quote
 from radkeep.cli.options import Context, common, progress
+from radkeep.domain.errors import UnavailableError
 
 
 @click.group()
@@ -35,9 +39,24 @@ def add_device(
     }
     with context.api() as api:
         made = api.call("POST", "/devices", body)
-    context.show(made)
+        heard = api.call("POST", f"/devices/{quote(made['ae_title'])}/echo") if port else None
+    context.show({**made, "echo": _heard(heard)} if heard else made)
+    if heard and not heard["answered"]:
+        progress(f"It is registered, but does not answer: {heard['reason']}.")
     if not made["from"]:
         progress("It may call from no address: remove it and add it with --host or --from.")
+
+
+@device.command("echo")
+@click.argument("ae_title", metavar="AE")
+@common
+def echo_device(context: Context, *, ae_title: str) -> None:
+    """Ask a device whether it hears us (C-ECHO)."""
+    with context.api() as api:
+        heard = api.call("POST", f"/devices/{quote(ae_title)}/echo")
+    if not heard["answered"]:
+        raise UnavailableError(f"{heard['ae_title']} does not answer: {heard['reason']}")
+    context.show(heard)
 
 
 @device.command("list")
@@ -61,6 +80,10 @@ def remove_device(context: Context, *, ae_title: str) -> None:
     with context.api() as api:
         api.call("DELETE", f"/devices/{quote(ae_title)}")
     context.show({"ae_title": ae_title, "removed": True})
+
+
+def _heard(echo: Mapping[str, Any]) -> str:
+    return "answered" if echo["answered"] else str(echo["reason"])
 
 
 @click.group()

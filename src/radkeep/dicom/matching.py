@@ -8,12 +8,21 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from radkeep.dicom.dictionary import vr_of
 from radkeep.dicom.query import Match, MatchKind
 
 Json = Mapping[str, Any]
+
+TIMES: Final = {  # date -> the time that makes a moment of it
+    0x00080020: 0x00080030,  # Study
+    0x00080021: 0x00080031,  # Series
+    0x00080022: 0x00080032,  # Acquisition
+    0x00080023: 0x00080033,  # Content
+    0x00100030: 0x00100032,  # Patient's Birth
+    0x00400244: 0x00400245,  # Performed Procedure Step Start
+}
 
 
 def fold(name: str) -> str:
@@ -37,6 +46,8 @@ def matches(filters: Iterable[Match], entity: Json) -> bool:
 def _fulfills(match: Match, entity: Json) -> bool:
     if match.kind is MatchKind.UNIVERSAL:
         return True
+    if match.kind is MatchKind.MOMENT:
+        return _meanwhile(match, entity)
     vr = vr_of(match.tag)
     return any(_accepts(match, value, vr) for value in _values(entity, match.path))
 
@@ -64,17 +75,41 @@ def _accepts(match: Match, value: object, vr: str) -> bool:
             wanted = pattern(fold(match.values[0]))
             groups = value.values() if isinstance(value, Mapping) else ()
             return any(wanted.fullmatch(fold(str(group))) for group in groups)
-        case MatchKind.UNIVERSAL:
-            return True
+        case MatchKind.UNIVERSAL | MatchKind.MOMENT:
+            return True  # met before
         case _:
             assert_never(match.kind)
 
 
+def _meanwhile(match: Match, entity: Json) -> bool:
+    """Match the first date with the time that belongs to it (PS3.4 Section C.2.2.2.5.2)."""
+    day, time = (
+        str(next(_values(entity, (tag,)), None) or "") for tag in (match.tag, TIMES[match.tag])
+    )
+    first_day, first_time, last_day, last_time = match.values
+    if not day:
+        return False
+    if first_day and (day < first_day or (day == first_day and time < first_time)):
+        return False
+    return not last_day or day < last_day or (day == last_day and _within(time, "", last_time))
+
+
 @lru_cache(maxsize=256)
 def pattern(wildcard: str) -> re.Pattern[str]:
-    """Return the expression for a value with ``*`` and ``?``."""
-    parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(c) or re.escape(c) for c in wildcard), re.DOTALL)
+    """Return the expression for a value with ``*`` and ``?``.
+
+    Each run between two ``*`` is looked for once, at its first place, and never again (an atomic
+    group): a later place could not help, and trying them all takes a peer's stars to the power.
+    """
+    first, *rest = (
+        "".join("." if c == "?" else re.escape(c) for c in part)
+        for part in re.split(r"\*+", wildcard)
+    )
+    if not rest:
+        return re.compile(first, re.DOTALL)
+    *middle, last = rest
+    found = "".join(f"(?>.*?{part})" for part in middle)
+    return re.compile(f"{first}{found}.*{last}", re.DOTALL)
 
 
 def _same(wanted: str, value: object, vr: str) -> bool:

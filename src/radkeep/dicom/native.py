@@ -4,7 +4,6 @@
 Invariant: what is not about the form of the pixels stays byte for byte.
 """
 
-import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -22,6 +21,18 @@ from radkeep.domain.errors import NotDecodableError, TooLargeError
 PIXEL_DATA: Final = 0x7FE00010
 _PHOTOMETRIC, _PLANAR, _ICON = 0x00280004, 0x00280006, 0x00880200
 _OFFSETS: Final = frozenset({0x7FE00001, 0x7FE00002})  # of fragments that are no more
+# What the sandbox decodes without losing anything that the codestream holds.
+DECODABLE: Final = frozenset(
+    {
+        "1.2.840.10008.1.2.5",
+        "1.2.840.10008.1.2.8.1",
+        *(
+            f"1.2.840.10008.1.2.4.{part}"
+            for part in (50, 51, 53, 55, 57, 70, 80, 81, 90, 91, 92, 93)
+        ),
+        *(f"1.2.840.10008.1.2.4.{part}" for part in (110, 111, 112, 201, 202, 203)),
+    }
+)
 _MAX_LENGTH: Final = 0xFFFFFFFE
 
 
@@ -70,13 +81,6 @@ def native_head(
     )
     made = msgspec.structs.replace(head, transfer_syntax=EXPLICIT_LITTLE, layout=changed)
     return made, layout
-
-
-def pixel_header(pixel: PixelLayout) -> bytes:
-    """Return what stands before native pixel data in explicit VR little endian."""
-    return struct.pack(
-        "<HH2sxxI", pixel.tag >> 16, pixel.tag & 0xFFFF, pixel.vr.encode(), pixel.length
-    )
 
 
 def _edited(head: InstanceHead, image: Image, photometric: str) -> tuple[bytes, list[Cut]]:

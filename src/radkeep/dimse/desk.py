@@ -7,7 +7,7 @@ overload (2/3/2) and locked keys (2/3/1) are told to everyone.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,9 @@ import structlog
 
 from radkeep.dimse.association import Association, Line
 from radkeep.dimse.channel import Channel, Phase
+from radkeep.dimse.courier import Finished, Outgoing
 from radkeep.dimse.gate import Gate
+from radkeep.dimse.operations import Operations, Service, Terms
 from radkeep.dimse.ports import PERMANENT, TRANSIENT, Admission, Rejected, Store, Violation
 from radkeep.dimse.store_scp import Intake, Note
 from radkeep.dimse.wire.items import APPLICATION_CONTEXT
@@ -51,13 +53,19 @@ class Desk:
         admission: Admission,
         store: Store[Any],
         offer: Offer,
+        services: Mapping[int, Service],
         workers: Sequence[Worker],
         threads: ThreadPoolExecutor,
-        outbox: Outbox[Note],
+        operators: ThreadPoolExecutor,
+        outbox: Outbox[Note | Outgoing | Finished],
     ) -> None:
-        """Ask ``admission`` in ``threads``; bind each association to the idlest worker."""
+        """Ask ``admission`` in ``threads``; bind each association to the idlest worker.
+
+        ``services`` answer what is no C-ECHO and no C-STORE, in ``operators``.
+        """
         self._admission, self._store, self._offer = admission, store, offer
         self._workers, self._threads, self._outbox = workers, threads, outbox
+        self._services, self._operators = services, operators
         self._tasks: set[asyncio.Task[None]] = set()
 
     def decide(self, gate: Gate, channel: Channel, request: AssociateRequest) -> None:
@@ -129,9 +137,20 @@ class Desk:
             post=partial(self._outbox.post, channel),
             drained=gate.settings.queued_per_association // 2,
         )
+        operations = Operations(
+            self._services,
+            terms=Terms(actor=actor, called=request.called, user=accept.user),
+            connection=channel.connection,
+            threads=self._operators,
+            post=partial(self._outbox.post, channel),
+            write=channel.write_all,
+            abort=channel.abort,
+            in_flight=gate.settings.in_flight,
+        )
         association = Association(
             connection=channel.connection,
             intake=intake,
+            operations=operations,
             worker=min(self._workers, key=lambda worker: worker.intakes),
             actor=actor,
             settings=gate.settings,

@@ -4,12 +4,20 @@
 Invariant: all of these are called from worker threads, never from the event loop.
 """
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
+from radkeep.dicom.commitment import CommitmentRequest
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.actor import Actor
+from radkeep.identity.permissions import Permission
+from radkeep.retrieval.commitment import Commitment
+from radkeep.retrieval.ports import Page
+from radkeep.retrieval.retrieved import Retrieved
+from radkeep.retrieval.selection import Wanted
 
 PERMANENT: Final = 1  # result of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)
 TRANSIENT: Final = 2
@@ -105,6 +113,107 @@ class Store(Protocol[TransferT]):
             RadkeepError: refused, and the refusal recorded.
         """
         ...
+
+
+class Finder(Protocol):
+    """The way to ask. Thread-safe."""
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``run`` can match this key at ``level``."""
+        ...
+
+    def run(self, actor: Actor, level: Level, query: Query, *, protocol: str) -> Page:
+        """Return what matches.
+
+        Raises:
+            RadkeepError: refused, and the refusal recorded.
+        """
+        ...
+
+
+class Selector(Protocol):
+    """The way to objects. Thread-safe."""
+
+    def choose(
+        self, actor: Actor, wanted: Wanted, *, permission: Permission, purpose: str
+    ) -> Sequence[Retrieved]:
+        """Return what is to leave, after it was audited.
+
+        Raises:
+            RadkeepError: refused, and the refusal recorded.
+        """
+        ...
+
+
+class Committer(Protocol):
+    """The way to ask whether objects are kept. Thread-safe."""
+
+    def require(self, actor: Actor) -> None:
+        """Return only if ``actor`` may ask.
+
+        Raises:
+            ForbiddenError: otherwise; the refusal is recorded.
+        """
+        ...
+
+    def check(
+        self, actor: Actor, request: CommitmentRequest, *, ended: Callable[[], bool]
+    ) -> Commitment:
+        """Return what is kept and what is not, after it was audited.
+
+        Raises:
+            RadkeepError: nothing can be said.
+        """
+        ...
+
+
+class Destination(Protocol):
+    """Where a registered device listens."""
+
+    @property
+    def ae_title(self) -> str:
+        """Return its AE title."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """Return its host name or address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Return its port."""
+        ...
+
+
+class Destinations(Protocol):
+    """Whom we may send to. Thread-safe."""
+
+    def destination(self, organization: str, ae_title: str) -> Destination:
+        """Return a registered destination.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        ...
+
+    def check_plaintext(self, organization: str, address: str) -> None:
+        """Return only if ``address`` may hear us without TLS.
+
+        Raises:
+            ForbiddenError: otherwise.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What stands behind the door besides the store; nothing is offered that has no room."""
+
+    finder: Finder | None = None  # C-FIND
+    selector: Selector | None = None  # C-GET
+    destinations: Destinations | None = None  # with it C-MOVE, and reports on new associations
+    committer: Committer | None = None  # storage commitment
 
 
 class Violation(StrEnum):

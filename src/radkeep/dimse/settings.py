@@ -34,6 +34,10 @@ class DimseSettings:
     queued_per_association: int = 1_048_576  # bytes received and not yet taken by ingest
     queued: int = 33_554_432  # of all associations; beyond it each may queue one segment
     outstanding: int = 64  # unanswered C-STOREs of one association, whatever was negotiated
+    found: int = 10_000  # matches of one C-FIND; then it ends with A700
+    in_flight: int = 2_097_152  # bytes of one operation on their way to the peer
+    report_answer: float = 30.0  # for a peer to take a report on the association that asked
+    report_pauses: tuple[float, ...] = (0.0, 10.0, 60.0, 300.0, 1800.0)  # before each call of it
     workers: int = 2  # ingest threads; hashing and sealing run without the interpreter's lock
 
     first_byte: float = 30.0  # from connect; DCMTK and pynetdicom wait 30 s for the request

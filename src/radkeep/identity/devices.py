@@ -117,6 +117,29 @@ class Devices:
         if (now.organization, now.permissions) != (actor.organization, actor.permissions):
             raise ForbiddenError("the device is not registered like this any more")
 
+    def destination(self, organization: str, ae_title: str) -> Device:
+        """Return the device of ``organization`` that objects may be sent to.
+
+        Raises:
+            NotFoundError: no such device, or it is registered without host and port.
+        """
+        for device in self._current().devices.get(ae_title.strip(" "), ()):
+            if device.organization == organization and device.host and device.port:
+                return device
+        raise NotFoundError("no such destination")
+
+    def check_plaintext(self, organization: str, address: str) -> None:
+        """Return only if ``organization`` may speak to ``address`` without TLS.
+
+        Raises:
+            ForbiddenError: no zone says so.
+            InvalidRequestError: not an address.
+        """
+        peer = peer_address(address)
+        zone = narrowest(self._current().zones.get(organization, ()), peer)
+        if zone is None or not zone.plaintext:
+            raise ForbiddenError("the zone of the destination does not allow plaintext")
+
     def add(
         self,
         actor: Actor,

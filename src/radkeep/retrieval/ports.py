@@ -11,7 +11,7 @@ from typing import Protocol
 
 from radkeep.dicom.image import Image, Presentation
 from radkeep.dicom.looks import Look, Picture
-from radkeep.dicom.query import Level, Query
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.placement import Placement
 from radkeep.domain.uid import Uid
 
@@ -46,6 +46,10 @@ class CatalogReader(Protocol):
 
     def search(self, organization: str, level: Level, query: Query) -> Page:
         """Return the entities that match, ordered so that paging is stable."""
+        ...
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``search`` can match this key at ``level``; it refuses those it cannot."""
         ...
 
     def instances(

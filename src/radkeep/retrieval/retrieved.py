@@ -16,9 +16,10 @@ from radkeep.dicom.inflate import inflated
 from radkeep.dicom.json_model import metadata
 from radkeep.dicom.looks import Look, Picture
 from radkeep.dicom.part10 import file_meta
-from radkeep.dicom.syntaxes import EXPLICIT_LITTLE
+from radkeep.dicom.recode import Span as RecodedSpan
+from radkeep.dicom.recode import length_of, recoded
 from radkeep.dicom.words import turned
-from radkeep.domain.errors import IntegrityError, NotDecodableError, UnavailableError
+from radkeep.domain.errors import IntegrityError, UnavailableError
 from radkeep.retrieval.ports import Decoder, RecordReader, StoredInstance
 from radkeep.retrieval.rendering import rendered
 from radkeep.retrieval.transcoding import Transcoded, native_frame
@@ -68,6 +69,49 @@ class Retrieved:
         start = self.head.data_set_offset
         yield from self._body(start, start + self.stored.data_set_length)
 
+    def data_set_in(self, transfer_syntax: str) -> Iterator[bytes]:
+        """Return the pieces of the data set in another, uncompressed transfer syntax.
+
+        Compressed pixels are decoded in the sandbox while the pieces are taken, the first frame
+        before this returns; no step loses anything.
+
+        Raises:
+            NotDecodableError: nothing here makes that syntax, or decodes the stored one.
+            UndecodableError: the head holds no data set.
+            UnavailableError: decoding is not possible now.
+            RadkeepError: what ``Decoder`` tells of the first frame.
+        """
+        return self._recoded(transfer_syntax)[1]
+
+    def part10_in(self, transfer_syntax: str) -> tuple[int, Iterator[bytes]]:
+        """Return length and pieces of a DICOM file (PS3.10) in another transfer syntax.
+
+        Raises:
+            RadkeepError: as ``data_set_in``.
+        """
+        stored = self.stored
+        meta = file_meta(stored.sop_class, stored.sop_instance, transfer_syntax)
+        length, pieces = self._recoded(transfer_syntax)
+        return len(meta) + length, chain([meta], pieces)
+
+    def _recoded(self, transfer_syntax: str) -> tuple[int, Iterator[bytes]]:
+        pixel = self.head.pixel
+        if pixel is None or not pixel.encapsulated:
+            parts = recoded(self.head, transfer_syntax)
+            return length_of(parts), self._written(parts)
+        made = Transcoded(self.head, self, self._decoding())
+        parts = recoded(made.head, transfer_syntax)
+        return length_of(parts), made.written(parts)
+
+    def _written(self, pieces: Sequence[bytes | RecodedSpan]) -> Iterator[bytes]:
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            elif piece.word > 1:
+                yield from turned(self._read([(piece.start, piece.stop)]), piece.word)
+            else:
+                yield from self._read([(piece.start, piece.stop)])
+
     def metadata(self, base_url: str) -> bytes:
         """Return the instance as a DICOM JSON object (PS3.18 Annex F), bulk data by address.
 
@@ -92,36 +136,12 @@ class Retrieved:
         ((start, _),) = spans  # native: in one piece
         return length, self._turned(pixel, start, length)
 
-    def transcoded(self, transfer_syntax: str) -> Transcoded:
-        """Return the data set of a compressed instance, losslessly, in ``transfer_syntax``.
-
-        Only explicit VR little endian is made. The first frame is decoded before this returns.
-
-        Raises:
-            NotDecodableError: another syntax, or nothing to decode, or nothing that decodes it.
-            UnavailableError: decoding is not possible now.
-            RadkeepError: what ``Decoder`` tells of the frame.
-        """
-        if transfer_syntax != EXPLICIT_LITTLE:
-            raise NotDecodableError("the data set cannot be changed into this transfer syntax")
-        return Transcoded(self.head, self, self._decoding())
-
-    def part10_in(self, transfer_syntax: str) -> tuple[int, Iterator[bytes]]:
-        """Return length and bytes of a DICOM file (PS3.10) in another transfer syntax.
-
-        Raises:
-            RadkeepError: as ``transcoded``.
-        """
-        stored, made = self.stored, self.transcoded(transfer_syntax)
-        meta = file_meta(stored.sop_class, stored.sop_instance, transfer_syntax)
-        return len(meta) + made.length(), chain([meta], made.pieces())
-
     def native_frame(self, number: int) -> bytes:
         """Return the native pixels of compressed frame ``number``, counted from 1.
 
         Raises:
             NotFoundError: no such frame, or no pixel data.
-            RadkeepError: as ``transcoded``.
+            RadkeepError: as ``data_set_in``.
         """
         return native_frame(self.head, self, self._decoding(), number)
 
@@ -131,7 +151,7 @@ class Retrieved:
         Raises:
             NotFoundError: no such frame or page.
             NotDecodableError: the instance is no image and no document.
-            RadkeepError: as ``transcoded``.
+            RadkeepError: as ``data_set_in``.
         """
         return rendered(self.head, self, self._decoding(), number, look)
 

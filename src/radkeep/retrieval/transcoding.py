@@ -6,17 +6,18 @@ frame. The first frame is decoded before the first byte leaves, so that what can
 told as an error; a later frame that cannot ends the data set short.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from radkeep.dicom.head import InstanceHead
 from radkeep.dicom.image import image_of
-from radkeep.dicom.native import native_head, pixel_header
+from radkeep.dicom.native import native_head
+from radkeep.dicom.recode import Span
 from radkeep.domain.errors import IntegrityError, NotDecodableError
 from radkeep.retrieval.ports import Decoder, Frames
 
 
 class Transcoded:
-    """A compressed instance in explicit VR little endian."""
+    """A compressed instance whose pixels become native."""
 
     def __init__(self, head: InstanceHead, frames: Frames, decoder: Decoder) -> None:
         """Decode the first frame.
@@ -35,7 +36,7 @@ class Transcoded:
         self.head, self._pixel = native_head(head, self._image, self._photometric)
 
     def frames(self) -> Iterator[bytes]:
-        """Yield the decoded frames, and what fills them up to an even length.
+        """Yield the decoded frames.
 
         Raises:
             IntegrityError: a frame is of another kind than the first.
@@ -46,38 +47,26 @@ class Transcoded:
             if photometric != self._photometric:
                 raise IntegrityError("frames of one instance have different colors")
             yield pixels
+
+    def written(self, pieces: Sequence[bytes | Span]) -> Iterator[bytes]:
+        """Yield the data set of ``head`` as ``dicom.recode`` has it, decoded frames included."""
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            elif piece.start == self._pixel.offset:
+                yield from self._filled()
+            else:
+                yield self._frames.peek(piece.start, piece.stop)
+
+    def _filled(self) -> Iterator[bytes]:
+        """Yield the frames, and what makes their length even."""
+        yield from self.frames()
         if self._count * self._image.frame_bytes % 2:
             yield b"\0"
-
-    def length(self) -> int:
-        """Return the bytes that ``pieces`` yields."""
-        layout, pixel = self.head.layout, self._pixel
-        cut = sum(size for _, size, _ in layout.cuts)
-        around = len(layout.elements) + len(layout.tail) + len(pixel_header(pixel))
-        return around + cut + pixel.length
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the data set."""
-        layout, pixel = self.head.layout, self._pixel
-        border = len(layout.elements)
-        yield from self._filled(layout.elements, [cut for cut in layout.cuts if cut[0] <= border])
-        yield pixel_header(pixel)
-        yield from self.frames()
-        behind = [(at - border, size, where) for at, size, where in layout.cuts if at > border]
-        yield from self._filled(layout.tail, behind)
 
     def _decoded(self, number: int) -> tuple[bytes, str]:
         _, pieces = self._frames.frame(number)
         return self._decoder.native(self._image, b"".join(pieces), self._frames.compartment)
-
-    def _filled(self, data: bytes, cuts: list[tuple[int, int, int]]) -> Iterator[bytes]:
-        """Yield ``data`` with the values that are not in the head."""
-        at = 0
-        for place, size, where in sorted(cuts):
-            yield data[at:place]
-            yield self._frames.peek(where, where + size)
-            at = place
-        yield data[at:]
 
 
 def native_frame(head: InstanceHead, frames: Frames, decoder: Decoder, number: int) -> bytes:

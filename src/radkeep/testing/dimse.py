@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from radkeep.domain.actor import Actor, ActorKind
-from radkeep.domain.errors import ForbiddenError, RadkeepError, UidMismatchError, UndecodableError
+from radkeep.domain.errors import (
+    ForbiddenError,
+    NotFoundError,
+    RadkeepError,
+    UidMismatchError,
+    UndecodableError,
+)
 from radkeep.domain.uid import Uid
 
 _SOP_CLASS: Final = (0x0008, 0x0016)
@@ -39,6 +45,7 @@ class FakeAdmission:
         """Admit ``titles``, or every title if there are none."""
         self.titles, self.called = titles, called
         self.refused: list[tuple[str, str, str]] = []  # calling, called, address
+        self.permissions: frozenset[str] = frozenset()  # of whom it admits
         self.rechecks = 0
         self.removed: set[str] = set()  # titles that would not be admitted again
         self.error: RadkeepError | None = None  # raised instead of a decision
@@ -54,7 +61,7 @@ class FakeAdmission:
         if called != self.called or (self.titles and calling not in self.titles):
             self.refused.append((calling, called, address))
             raise ForbiddenError("not admitted")
-        return device(calling)
+        return device(calling, permissions=self.permissions)
 
     def recheck(self, actor: Actor) -> None:
         """Return only if ``actor`` was not removed.
@@ -280,3 +287,39 @@ def read_uids(data: bytes | bytearray, transfer_syntax: str) -> tuple[str, str]:
     except struct.error:
         raise UndecodableError("no UIDs in the data set") from None
     return found[_SOP_CLASS].rstrip("\0"), found[_SOP_INSTANCE].rstrip("\0")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a registered device listens."""
+
+    ae_title: str
+    host: str
+    port: int
+
+
+class FakeDestinations:
+    """Destinations by AE title; ``forbidden`` addresses may not hear plaintext."""
+
+    def __init__(self, *places: Place) -> None:
+        self.places = {place.ae_title: place for place in places}
+        self.forbidden: set[str] = set()
+
+    def destination(self, organization: str, ae_title: str) -> Place:
+        """Return where to send.
+
+        Raises:
+            NotFoundError: nowhere.
+        """
+        if organization != "org" or ae_title not in self.places:
+            raise NotFoundError("no such destination")
+        return self.places[ae_title]
+
+    def check_plaintext(self, organization: str, address: str) -> None:
+        """Refuse forbidden addresses.
+
+        Raises:
+            ForbiddenError: one of them.
+        """
+        if organization != "org" or address in self.forbidden:
+            raise ForbiddenError("the zone of the destination does not allow plaintext")

@@ -294,3 +294,39 @@ def test_any_text_is_a_network_or_refused(text: str) -> None:
     except InvalidRequestError:
         return
     assert parsed == names.networks(map(str, parsed))
+
+
+def test_objects_go_to_registered_destinations_only(lan: Clinic) -> None:
+    devices, ours = lan.identity.devices, lan.organization.id
+    devices.add(lan.operator, "CALLER", addresses=[LAN])
+    found = devices.destination(ours, "CT1 ")
+    assert (found.ae_title, found.host, found.port) == ("CT1", CT, 104)
+    for organization, title in ((ours, "CALLER"), (ours, "NOBODY"), (ours, ""), ("other", "CT1")):
+        with pytest.raises(NotFoundError):
+            devices.destination(organization, title)
+    devices.remove(lan.operator, "CT1")
+    with pytest.raises(NotFoundError):
+        devices.destination(ours, "CT1")
+
+
+def test_plaintext_goes_where_a_zone_allows_it(lan: Clinic) -> None:
+    devices, ours = lan.identity.devices, lan.organization.id
+    devices.check_plaintext(ours, CT)
+    for organization, address in ((ours, "192.0.2.1"), ("other", CT)):
+        with pytest.raises(ForbiddenError):
+            devices.check_plaintext(organization, address)
+
+
+@pytest.mark.parametrize(
+    ("service", "permissions"),
+    [
+        ("find", {"study:query"}),
+        ("get", {"study:query", "study:read", "study:pull"}),
+        ("move", {"study:query", "study:read", "study:send"}),
+    ],
+)
+def test_each_service_gives_its_own_rights(
+    lan: Clinic, service: str, permissions: set[str]
+) -> None:
+    lan.identity.devices.add(lan.operator, "WS1", addresses=[LAN], services=[service])
+    assert lan.identity.devices.admit("WS1", "RADKEEP", CT).permissions == permissions

@@ -15,11 +15,11 @@ from radkeep.database.catalog import positions
 from radkeep.database.catalog.commit import CatalogWriter
 from radkeep.database.catalog.instances import instances
 from radkeep.database.catalog.quarantine import Quarantined, quarantined
-from radkeep.database.catalog.search import search
+from radkeep.database.catalog.search import matchable, search
 from radkeep.database.catalog.statistics import Statistics, statistics
 from radkeep.database.engine import Database
 from radkeep.database.migrate import migrate, steps_of
-from radkeep.dicom.query import Level, Query
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.uid import Uid
 from radkeep.ingest.ports import Arrival, Clash, Verdict
 from radkeep.retrieval.ports import Page, StoredInstance
@@ -77,6 +77,10 @@ class Catalog:
     def search(self, organization: str, level: Level, query: Query) -> Page:
         """Return one page of what matches; see ``catalog.search.search``."""
         return search(self._database, organization, level, query)
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``search`` can match a key; see ``catalog.search.matchable``."""
+        return matchable(level, match)
 
     def instances(
         self,

@@ -174,7 +174,7 @@ def _by_study(
         if tag in usable:
             return _Source(f"study y INDEXED BY {COLUMNS[tag].index}{_DOWN[level]}")
     for tag in (MODALITIES_IN_STUDY, MODALITY):
-        if tag in usable and usable[tag].shape is Shape.EQUAL:
+        if tag in usable and usable[tag].shape is Shape.EQUAL and usable[tag].prefix:  # no list
             return _by_modality(level, usable[tag], conditions)
     for part in conditions:
         if part.tag in ROLES and part.values:

@@ -14,6 +14,7 @@ import msgspec
 from starlette.responses import Response
 
 from radkeep.domain.actor import Actor
+from radkeep.identity.echo import Echo
 from radkeep.identity.enrolment import Enrolled, Link
 from radkeep.identity.records import Account, Device, Knock, Organization, Token, Zone
 
@@ -85,6 +86,17 @@ def device_json(device: Device) -> Json:
         "host": device.host,
         "port": device.port,
         "created": device.created,
+    }
+
+
+def echo_json(echo: Echo) -> Json:
+    """Return what an echo test showed."""
+    return {
+        "ae_title": echo.device.ae_title,
+        "host": echo.device.host,
+        "port": echo.device.port,
+        "answered": echo.answered,
+        "reason": echo.reason,
     }
 
 

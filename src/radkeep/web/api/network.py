@@ -12,10 +12,11 @@ from starlette.responses import Response
 
 from radkeep.domain.actor import Actor
 from radkeep.identity.devices import Devices
+from radkeep.identity.echo import EchoTest
 from radkeep.identity.knocks import Knocks
 from radkeep.identity.permissions import Permission
 from radkeep.identity.zones import Zones
-from radkeep.web.api.answers import answer, device_json, done, knock_json, zone_json
+from radkeep.web.api.answers import answer, device_json, done, echo_json, knock_json, zone_json
 from radkeep.web.kit.requests import Incoming
 from radkeep.web.kit.routes import GuardedRoute, Surface
 
@@ -43,7 +44,7 @@ class NewZone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def device_routes(
-    surface: Surface, path: str, *, devices: Devices, knocks: Knocks
+    surface: Surface, path: str, *, devices: Devices, knocks: Knocks, test: EchoTest
 ) -> list[GuardedRoute]:
     """Return the routes of devices."""
 
@@ -69,11 +70,15 @@ def device_routes(
         devices.remove(actor, request.path_params["name"])
         return done()
 
+    def echo(request: Incoming, actor: Actor) -> Response:
+        return answer(echo_json(test.run(actor, request.path_params["name"])))
+
     needs = Permission.DEVICE_MANAGE
     return [
         surface.route(path, show, needs=needs),
         surface.route(path, add, methods=["POST"], needs=needs),
         surface.route(f"{path}/pending", pending, needs=needs),
+        surface.route(f"{path}/{{name:path}}/echo", echo, methods=["POST"], needs=needs),
         surface.route(f"{path}/{{name:path}}", remove, methods=["DELETE"], needs=needs),
     ]
 

@@ -8,6 +8,7 @@ from typing import Final
 from radkeep.identity.accounts import Accounts
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
+from radkeep.identity.echo import EchoTest
 from radkeep.identity.enrolment import Enrolment
 from radkeep.identity.knocks import Knocks
 from radkeep.identity.login import Login
@@ -42,6 +43,7 @@ class ApiParts:
     organizations: Organizations
     tokens: Tokens
     devices: Devices
+    echo: EchoTest
     knocks: Knocks
     zones: Zones
     demo: Demo
@@ -67,7 +69,13 @@ def api_routes(kit: Kit, parts: ApiParts) -> Sequence[GuardedRoute]:
     )
     return (
         *session_routes(surface, f"{ROOT}/session", login=parts.login, sessions=parts.sessions),
-        *device_routes(surface, f"{ROOT}/devices", devices=parts.devices, knocks=parts.knocks),
+        *device_routes(
+            surface,
+            f"{ROOT}/devices",
+            devices=parts.devices,
+            knocks=parts.knocks,
+            test=parts.echo,
+        ),
         *zone_routes(surface, f"{ROOT}/zones", zones=parts.zones),
         *token_routes(surface, f"{ROOT}/tokens", tokens=parts.tokens),
         *user_routes(surface, f"{ROOT}/users", users),

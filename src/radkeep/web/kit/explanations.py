@@ -46,6 +46,12 @@ EXPLANATIONS: Final = {
         "It sent what DICOM does not allow at this point, so the association was ended.",
         _MEND_SENDER,
     ),
+    "identifier-mismatch": Explanation(
+        "The query does not fit its model",
+        "It names no level of the information model, or a unique key is missing or no single "
+        "value. Nothing was searched and nothing was sent.",
+        "Whoever looks after the device asks for another level, or sets its query model.",
+    ),
     "request-timeout": Explanation(
         "The request came too slowly",
         "It was not complete in time, so it was dropped. Nothing was done.",
@@ -234,6 +240,16 @@ EXPLANATIONS: Final = {
         "Not now",
         "A part of the server does not answer now.",
         "Nothing was lost. Try again in a minute.",
+    ),
+    "peer-failed": Explanation(
+        "The other system does not answer",
+        "It cannot be reached, refuses the association, or did not keep to the protocol.",
+        "Look whether it runs, and at the host, port and AE title of its registration.",
+    ),
+    "association-gone": Explanation(
+        "The device hung up",
+        "Its association ended while a query or a retrieval was still running.",
+        "Let the device ask again; if it happens often, look at the network between.",
     ),
     "keys-locked": Explanation(
         "The server is locked",

@@ -21,6 +21,7 @@ from radkeep.web.kit.media_types import MediaType
 MAX_PARTS: Final = 100_000  # of one request
 MAX_PART_HEADERS: Final = 16
 MAX_HEADER_BYTES: Final = 1024  # of one header line in a part
+MAX_PREAMBLE: Final = 4096  # bytes before the first part, which nobody reads (RFC 2046 5.1.1)
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _SILENT: Final = logging.Logger(  # noqa: LOG001 - belongs to no tree: its words echo the body
     "multipart", logging.CRITICAL + 1
@@ -68,6 +69,8 @@ class PartReader:
         self._value = bytearray()
         self._parts = 0
         self._ended = False
+        self._start: Final = b"--" + boundary
+        self._preamble: bytearray | None = bytearray()  # None: the first part has begun
         self._parser = MultipartParser(
             boundary,
             {
@@ -93,10 +96,29 @@ class PartReader:
         """
         if self._ended:
             return
+        if self._preamble is not None:
+            data = self._skip(self._preamble, data)
         try:
             self._parser.write(data)
         except FormParserError:
             raise InvalidRequestError("the body is not a multipart message") from None
+
+    def _skip(self, preamble: bytearray, data: bytes) -> bytes:
+        """Return what comes after the preamble; the parser's own way depends on the pieces."""
+        if not preamble and data.startswith(self._start):
+            self._preamble = None
+            return data
+        preamble += data
+        if preamble.startswith(self._start):
+            at = 0
+        else:
+            at = preamble.find(b"\r\n" + self._start, 0, MAX_PREAMBLE + len(self._start)) + 2
+            if at < 2:  # noqa: PLR2004 - not found
+                if len(preamble) >= MAX_PREAMBLE + len(self._start):
+                    raise InvalidRequestError("the multipart body begins with something else")
+                return b""
+        self._preamble = None
+        return bytes(preamble[at:])
 
     def finish(self) -> None:
         """Say that the body ended.

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Identifiers of query and retrieve, both ways (PS3.4 Section C.2.2).
+
+Invariant: any bytes give keys or ``UndecodableError``; the text of a key is decoded from the
+identifier's own character set, that of an answer is UTF-8 and says so unless it is ASCII.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from radkeep.dicom.charsets import DEFAULT, Charset, charset
+from radkeep.dicom.dictionary import vr_of
+from radkeep.dicom.encode import Element, encode
+from radkeep.dicom.headers import coding
+from radkeep.dicom.json_values import BINARY, NUMBERS, numbers, texts
+from radkeep.dicom.levels import SPECIFIC_CHARACTER_SET
+from radkeep.dicom.reader import Event, What, read
+from radkeep.dicom.syntaxes import syntax
+from radkeep.domain.errors import UndecodableError
+
+MAX_KEYS: Final = 512  # in one identifier, those in sequences too
+_UTF_8: Final[Element] = (SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
+_MAX_DECIMAL: Final = 16  # bytes of a DS
+
+Path = tuple[int, ...]  # tags from the outermost sequence to the attribute
+
+
+def keys(data: bytes, transfer_syntax: str) -> dict[Path, str | None]:
+    """Return the keys of an identifier: the text of each, None for what no text can match.
+
+    A sequence stands by itself as an empty key, besides the keys in its items.
+
+    Raises:
+        UndecodableError: not a data set, or too many keys.
+    """
+    encoding = syntax(transfer_syntax)
+    found: dict[Path, str | None] = {}
+    path: list[int] = []
+    charsets: list[Charset] = [DEFAULT]
+    for event in read(data, coding(explicit=encoding.explicit, big=encoding.big)):
+        if event.what is What.OPEN:
+            path.append(event.tag)
+            found[tuple(path)] = ""
+        elif event.what is What.CLOSE:
+            path.pop()
+        elif event.what is What.ITEM:
+            charsets.append(charsets[-1])
+        elif event.what is What.END:
+            charsets.pop()
+        elif event.tag == SPECIFIC_CHARACTER_SET:
+            charsets[-1] = charset(data[event.start : event.start + event.length])
+        elif event.tag & 0xFFFF:  # no group lengths
+            found[*path, event.tag] = _text(event, data, charsets[-1], big=encoding.big)
+        if len(found) > MAX_KEYS:
+            raise UndecodableError("the identifier has too many keys")
+    return found
+
+
+def _text(event: Event, data: bytes, used: Charset, *, big: bool) -> str | None:
+    raw = data[event.start : event.start + event.length]
+    vr = vr_of(event.tag) if event.vr == "UN" else event.vr
+    if not raw or (vr not in NUMBERS and not raw.strip(b" \0")):
+        return ""
+    if event.what is What.FRAGMENTS or vr in BINARY or vr in ("AT", "SQ"):
+        return None
+    if vr in NUMBERS:
+        return "\\".join(map(str, numbers(vr, raw, big=big)))
+    return "\\".join(texts(vr, raw, used))
+
+
+def answer(
+    row: Mapping[str, Any], tags: Iterable[int], fixed: Iterable[Element], *, explicit: bool
+) -> bytes:
+    """Return the identifier of a response.
+
+    Args:
+        row: the DICOM JSON object that was found.
+        tags: what to return of it; empty if the row does not have it.
+        fixed: further elements.
+        explicit: whether to write explicit VR little endian, else implicit.
+    """
+    elements = [*fixed, *(_element(tag, row.get(f"{tag:08X}", {})) for tag in tags)]
+    if not all(_ascii(value) for _, _, value in elements):
+        elements.append(_UTF_8)
+    return encode(elements, explicit=explicit)
+
+
+def _element(tag: int, found: Mapping[str, Any]) -> Element:
+    vr = found.get("vr") or vr_of(tag)
+    values = found.get("Value", [])
+    if vr in BINARY or vr == "SQ":
+        return tag, vr, b"" if vr in BINARY else []
+    if vr in NUMBERS:
+        return tag, vr, [value for value in values if isinstance(value, (int, float))]
+    return tag, vr, "\\".join(_texts(values))
+
+
+def _texts(values: Iterable[object]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, Mapping):
+            groups = (value.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic"))
+            yield "=".join(groups).rstrip("=")
+        elif isinstance(value, float):
+            text = repr(value)
+            yield text if len(text) <= _MAX_DECIMAL else f"{value:.10g}"
+        else:
+            yield "" if value is None else str(value)
+
+
+def _ascii(value: object) -> bool:
+    return not isinstance(value, str) or value.isascii()
