@@ -76,7 +76,9 @@ def sandbox(probing: Probing) -> Iterator[Sandbox]:
 
 
 def ask(sandbox: Sandbox, operation: str, *, compartment: str = "a", room: int = 100) -> bytes:
-    return sandbox.run(operation, None, [b"in"], room=room, compartment=compartment).output
+    return sandbox.run(
+        operation, None, [wire.held(b"in")], room=room, compartment=compartment
+    ).output
 
 
 @pytest.mark.parametrize("escape", ESCAPES)

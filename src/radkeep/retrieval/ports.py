@@ -83,6 +83,9 @@ class RecordReader(Protocol):
         ...
 
 
+Frame = tuple[int, Iterator[bytes]]  # length, and the bytes, which are taken once
+
+
 class Decoder(Protocol):
     """Where compressed pixels and documents are looked into: never in this process. Thread-safe.
 
@@ -92,17 +95,17 @@ class Decoder(Protocol):
     kind that nothing decodes.
     """
 
-    def native(self, image: Image, frame: bytes, compartment: str) -> tuple[bytes, str]:
+    def native(self, image: Image, frame: Frame, compartment: str) -> tuple[bytes, str]:
         """Return a frame's native pixels and the photometric interpretation that they have."""
         ...
 
     def render(
-        self, image: Image, frame: bytes, shown: Presentation, look: Look, compartment: str
+        self, image: Image, frame: Frame, shown: Presentation, look: Look, compartment: str
     ) -> Picture:
         """Return a frame as a picture."""
         ...
 
-    def page(self, document: bytes, number: int, look: Look, compartment: str) -> Picture:
+    def page(self, document: Frame, number: int, look: Look, compartment: str) -> Picture:
         """Return a page of a PDF document, counted from 1, as a picture."""
         ...
 
@@ -115,10 +118,14 @@ class Frames(Protocol):
         """Return whose bytes these are."""
         ...
 
-    def frame(self, number: int) -> tuple[int, Iterator[bytes]]:
-        """Return length and bytes of a frame as stored, counted from 1."""
+    def frame(self, number: int) -> Frame:
+        """Return a frame as stored, counted from 1."""
         ...
 
     def peek(self, start: int, stop: int) -> bytes:
         """Return a range of the body, or of what a deflated data set inflates to."""
+        ...
+
+    def bulk(self, path: str) -> Frame:
+        """Return the value at a path of ``dicom.bulk``."""
         ...

@@ -10,12 +10,11 @@ from typing import Final
 import msgspec
 
 from radkeep.dicom.attributes import attributes
-from radkeep.dicom.bulk import locate
 from radkeep.dicom.head import InstanceHead
 from radkeep.dicom.image import image_of, presentation
 from radkeep.dicom.looks import Look, Picture
 from radkeep.domain.errors import NotDecodableError, NotFoundError, TooLargeError
-from radkeep.retrieval.ports import Decoder, Frames
+from radkeep.retrieval.ports import Decoder, Frame, Frames
 
 MAX_DOCUMENT: Final = 256 << 20  # bytes
 _DOCUMENT, _MEDIA_TYPE = 0x00420011, 0x00420012
@@ -35,23 +34,23 @@ def rendered(
     pixel = head.pixel
     if pixel is None:
         return decoder.page(_document(head, frames), number, look, frames.compartment)
-    _, pieces = frames.frame(number)
+    frame = frames.frame(number)
     image, found = image_of(head, frames.peek)
     if not pixel.encapsulated and pixel.frame_bits % 8:
         before = (number - 1) * pixel.frame_bits % 8
         image = msgspec.structs.replace(image, skip=before)
     shown = presentation(image, found, number)
-    return decoder.render(image, b"".join(pieces), shown, look, frames.compartment)
+    return decoder.render(image, frame, shown, look, frames.compartment)
 
 
-def _document(head: InstanceHead, frames: Frames) -> bytes:
+def _document(head: InstanceHead, frames: Frames) -> Frame:
     told = attributes(head, {_MEDIA_TYPE}, frames.peek)
     if told.text(_MEDIA_TYPE).lower() != _PDF:
         raise NotDecodableError("the instance is no image and no PDF document")
     try:
-        spans = locate(head, f"{_DOCUMENT:08X}")
+        length, pieces = frames.bulk(f"{_DOCUMENT:08X}")
     except NotFoundError:
         raise NotDecodableError("the instance holds no document") from None
-    if sum(stop - start for start, stop in spans) > MAX_DOCUMENT:
+    if length > MAX_DOCUMENT:
         raise TooLargeError("the document is larger than what may be shown")
-    return b"".join(frames.peek(start, stop) for start, stop in spans)
+    return length, pieces

@@ -65,8 +65,8 @@ class Transcoded:
             yield b"\0"
 
     def _decoded(self, number: int) -> tuple[bytes, str]:
-        _, pieces = self._frames.frame(number)
-        return self._decoder.native(self._image, b"".join(pieces), self._frames.compartment)
+        frame = self._frames.frame(number)
+        return self._decoder.native(self._image, frame, self._frames.compartment)
 
 
 def native_frame(head: InstanceHead, frames: Frames, decoder: Decoder, number: int) -> bytes:
@@ -76,7 +76,7 @@ def native_frame(head: InstanceHead, frames: Frames, decoder: Decoder, number: i
         NotFoundError: no such frame.
         RadkeepError: what ``decoder`` tells of the frame.
     """
-    _, pieces = frames.frame(number)
+    frame = frames.frame(number)
     image, _ = image_of(head, frames.peek)
-    pixels, _ = decoder.native(image, b"".join(pieces), frames.compartment)
+    pixels, _ = decoder.native(image, frame, frames.compartment)
     return pixels

@@ -25,7 +25,7 @@ from radkeep.domain.errors import TooLargeError, UnavailableError
 from radkeep.sandbox import wire
 from radkeep.sandbox.confinement import CPU_SECONDS
 from radkeep.sandbox.errors import DecoderCrashedError, DecoderTimeoutError, error_of
-from radkeep.sandbox.wire import SPAWN, SPAWNED, Answer, Buffer, NotAMessageError, Request
+from radkeep.sandbox.wire import SPAWN, SPAWNED, Answer, Input, NotAMessageError, Request
 
 WORKERS: Final = 2
 WAITING: Final = 64  # requests; more are told to come again
@@ -86,7 +86,7 @@ class Sandbox:
         self,
         operation: str,
         parameters: object,
-        parts: Sequence[Buffer],
+        parts: Sequence[Input],
         *,
         room: int,
         compartment: str,
@@ -96,7 +96,7 @@ class Sandbox:
         Args:
             operation: its name.
             parameters: what msgpack can encode, small.
-            parts: the bytes it works on.
+            parts: the bytes it works on, read when a worker is there.
             room: how many bytes it may make.
             compartment: whose bytes they are; a worker never sees those of two.
 
@@ -107,19 +107,16 @@ class Sandbox:
             DamagedPixelsError: the bytes are not what they are said to be.
             NotDecodableError: nothing here decodes them.
         """
-        lengths = tuple(memoryview(part).nbytes for part in parts)
+        lengths = tuple(length for length, _ in parts)
         if sum(lengths) > MAX_INPUT or room > MAX_OUTPUT:
             raise TooLargeError("the image is larger than what may be decoded")
         request = Request(operation, Raw(msgspec.msgpack.encode(parameters)), lengths, room)
-        with self._worker(compartment) as worker:
+        with self._slot():
+            source = wire.input_file(parts)
             try:
-                answer = _ask(worker.end, request, parts, time.monotonic() + self._deadline)
-            except TimeoutError:
-                _log.warning("sandbox.worker-killed", operation=operation)
-                raise DecoderTimeoutError("decoding took too long and was stopped") from None
-            except (NotAMessageError, OSError):
-                _log.warning("sandbox.worker-died", operation=operation)
-                raise DecoderCrashedError("the decoder ended in the middle of a request") from None
+                answer = self._ask(compartment, request, source)
+            finally:
+                os.close(source)
         if isinstance(answer, str):
             raise error_of(answer)
         return answer
@@ -134,27 +131,44 @@ class Sandbox:
         self._zygote.close()
 
     @contextmanager
-    def _worker(self, compartment: str) -> Iterator[_Worker]:
-        """Lend a worker; it comes back only if nothing was raised."""
+    def _slot(self) -> Iterator[None]:
+        """Wait until one more request may run.
+
+        Raises:
+            UnavailableError: too many wait, or for too long.
+        """
         if not self._admitted.acquire(blocking=False):
             raise UnavailableError("too many images are being decoded")
         try:
             if not self._running.acquire(timeout=self._deadline):
                 raise UnavailableError("too many images are being decoded")
             try:
-                worker = self._take(compartment)
-                began = time.monotonic()
-                try:
-                    yield worker
-                except BaseException:
-                    self._end(worker)
-                    raise
-                worker.busy += time.monotonic() - began
-                self._give_back(worker)
+                yield
             finally:
                 self._running.release()
         finally:
             self._admitted.release()
+
+    def _ask(self, compartment: str, request: Request, source: int) -> Result | str:
+        """Have a worker do it; whatever is raised costs that worker its life."""
+        worker = self._take(compartment)
+        began = time.monotonic()
+        try:
+            answer = _ask(worker.end, request, source, began + self._deadline)
+        except TimeoutError:
+            self._end(worker)
+            _log.warning("sandbox.worker-killed", operation=request.operation)
+            raise DecoderTimeoutError("decoding took too long and was stopped") from None
+        except (NotAMessageError, OSError):
+            self._end(worker)
+            _log.warning("sandbox.worker-died", operation=request.operation)
+            raise DecoderCrashedError("the decoder ended in the middle of a request") from None
+        except BaseException:
+            self._end(worker)
+            raise
+        worker.busy += time.monotonic() - began
+        self._give_back(worker)
+        return answer
 
     def _take(self, compartment: str) -> _Worker:
         stale = None
@@ -202,30 +216,24 @@ class Sandbox:
         return _Worker(socket.socket(fileno=end), process, compartment)
 
 
-def _ask(
-    end: socket.socket, request: Request, parts: Sequence[Buffer], until: float
-) -> Result | str:
-    """Return what the worker made, or the code of its error.
+def _ask(end: socket.socket, request: Request, source: int, until: float) -> Result | str:
+    """Return what the worker made of the file ``source``, or the code of its error.
 
     Raises:
         TimeoutError: it did not answer in time.
         NotAMessageError: what came is no answer to this.
         OSError: the worker ended.
     """
-    source = wire.input_file(parts)
+    target = wire.output_file(request.room)
     try:
-        target = wire.output_file(request.room)
-        try:
-            wire.send(end, request, (source, target))
-            end.settimeout(max(until - time.monotonic(), 0.001))
-            packet, _ = wire.receive(end)
-            answer: Answer = wire.decode(packet, Answer)
-            if answer.error:
-                return answer.error
-            if not 0 <= answer.length <= request.room:
-                raise NotAMessageError
-            return Result(wire.read_whole(target, answer.length), answer.body)
-        finally:
-            os.close(target)
+        wire.send(end, request, (source, target))
+        end.settimeout(max(until - time.monotonic(), 0.001))
+        packet, _ = wire.receive(end)
+        answer: Answer = wire.decode(packet, Answer)
+        if answer.error:
+            return answer.error
+        if not 0 <= answer.length <= request.room:
+            raise NotAMessageError
+        return Result(wire.read_whole(target, answer.length), answer.body)
     finally:
-        os.close(source)
+        os.close(target)

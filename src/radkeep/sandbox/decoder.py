@@ -24,7 +24,7 @@ from radkeep.sandbox.requests import (
     PageOf,
     Rendering,
 )
-from radkeep.sandbox.wire import NotAMessageError
+from radkeep.sandbox.wire import Input, NotAMessageError, held
 
 _COLORS: Final = frozenset({"RGB", "YBR_FULL"})  # what a codestream's colors become
 _BEGINNINGS: Final = {JPEG: b"\xff\xd8\xff", PNG: b"\x89PNG\r\n\x1a\n"}
@@ -37,7 +37,7 @@ class SandboxDecoder:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
-    def native(self, image: Image, frame: bytes, compartment: str) -> tuple[bytes, str]:
+    def native(self, image: Image, frame: Input, compartment: str) -> tuple[bytes, str]:
         """Return a frame's native pixels and the photometric interpretation that they have.
 
         Raises:
@@ -51,7 +51,7 @@ class SandboxDecoder:
         return result.output, made.photometric
 
     def render(
-        self, image: Image, frame: bytes, shown: Presentation, look: Look, compartment: str
+        self, image: Image, frame: Input, shown: Presentation, look: Look, compartment: str
     ) -> Picture:
         """Return a frame as a picture.
 
@@ -59,14 +59,14 @@ class SandboxDecoder:
             RadkeepError: what ``Sandbox.run`` raises.
         """
         wanted = Rendering(image=image, look=look)
-        parts = [frame, msgspec.msgpack.encode(shown)]
+        parts = [frame, held(msgspec.msgpack.encode(shown))]
         view = look.viewport
         pixels = view.width * view.height if view else image.rows * image.columns * _stretch(shown)
         room = min(_HEADERS + 4 * pixels, MAX_OUTPUT)
         result = self._sandbox.run(RENDER, wanted, parts, room=room, compartment=compartment)
         return _picture(result.output, result.body, look)
 
-    def page(self, document: bytes, number: int, look: Look, compartment: str) -> Picture:
+    def page(self, document: Input, number: int, look: Look, compartment: str) -> Picture:
         """Return a page of a PDF document, counted from 1, as a picture.
 
         Raises:

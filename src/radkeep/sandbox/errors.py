@@ -31,6 +31,15 @@ TOO_LARGE: Final = "too-large"
 BROKEN: Final = "broken"
 
 
+def code_of(error: Exception) -> str:
+    """Return the code by which a worker tells ``error``."""
+    if isinstance(error, MemoryError | TooLargeError):
+        return TOO_LARGE
+    if isinstance(error, NotDecodableError):
+        return UNSUPPORTED
+    return DAMAGED if isinstance(error, RadkeepError) else BROKEN
+
+
 def error_of(code: str) -> RadkeepError:
     """Return the error that a worker's answer names by ``code``."""
     if code == DAMAGED:

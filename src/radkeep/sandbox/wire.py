@@ -6,16 +6,19 @@ worker can change one, never the length of either.
 """
 
 import array
+import ctypes
 import fcntl
+import mmap
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
-from radkeep.domain.errors import TooLargeError
+from radkeep.domain.errors import IntegrityError, TooLargeError
 
 ADOPT: Final = b"adopt"  # supervisor to zygote, with a door's channel
 SPAWN: Final = b"spawn"  # door to zygote; the answer brings the worker's channel and its pidfd
@@ -24,6 +27,7 @@ READY: Final = b"ready"  # zygote to supervisor; anything else says why not
 MAX_PACKET: Final = 64 << 10  # bytes
 _SIZE: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 Buffer = bytes | bytearray | memoryview
+Input = tuple[int, Iterator[bytes]]  # length, and the pieces, which are taken once
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
@@ -47,19 +51,39 @@ class NotAMessageError(Exception):
     """What came is no message of this kind."""
 
 
-def input_file(parts: Sequence[Buffer]) -> int:
-    """Return the descriptor of a sealed memory file that holds ``parts``."""
+def held(data: bytes) -> Input:
+    """Return ``data`` as an input."""
+    return len(data), iter([data])
+
+
+def input_file(parts: Sequence[Input]) -> int:
+    """Return the descriptor of a sealed memory file that holds ``parts``.
+
+    Raises:
+        IntegrityError: a part has not the length that it announces.
+    """
     descriptor = os.memfd_create("radkeep-input", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         for part in parts:
-            view = memoryview(part).cast("B")
-            while view:
-                view = view[os.write(descriptor, view) :]
+            _fill(descriptor, part)
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SIZE | fcntl.F_SEAL_WRITE)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _fill(descriptor: int, part: Input) -> None:
+    length, pieces = part
+    if sum(_write(descriptor, piece) for piece in pieces) != length:
+        raise IntegrityError("stored bytes have another length than announced")
+
+
+def _write(descriptor: int, piece: bytes) -> int:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    return len(piece)
 
 
 def output_file(room: int) -> int:
@@ -88,6 +112,35 @@ def read_whole(descriptor: int, length: int, at: int = 0) -> bytes:
         pieces.append(piece)
         at, length = at + len(piece), length - len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+@contextmanager
+def mapped(descriptor: int, length: int) -> Iterator[memoryview]:
+    """Lend the bytes of a file without a copy.
+
+    Not by Python's ``mmap``, which asks the kernel more than a worker may.
+
+    Raises:
+        MemoryError: no room.
+    """
+    if not length:
+        yield memoryview(b"")
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    library.mmap.restype = ctypes.c_void_p
+    library.mmap.argtypes = (
+        *(ctypes.c_void_p, ctypes.c_size_t),
+        *(ctypes.c_int,) * 3,
+        ctypes.c_long,
+    )
+    library.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+    start = library.mmap(None, length, mmap.PROT_READ, mmap.MAP_PRIVATE, descriptor, 0)
+    if start in (None, ctypes.c_void_p(-1).value):
+        raise MemoryError
+    try:
+        yield memoryview((ctypes.c_char * length).from_address(start)).cast("B").toreadonly()
+    finally:
+        library.munmap(start, length)
 
 
 def write_whole(descriptor: int, data: Buffer) -> None:

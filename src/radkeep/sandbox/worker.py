@@ -9,13 +9,15 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Final
 
 import msgspec
 from msgspec import Raw
 
-from radkeep.domain.errors import DamagedPixelsError, NotDecodableError, RadkeepError, TooLargeError
-from radkeep.sandbox import errors, wire
+from radkeep.domain.errors import RadkeepError
+from radkeep.sandbox import wire
+from radkeep.sandbox.errors import BROKEN, TOO_LARGE, code_of
 from radkeep.sandbox.wire import Answer, Buffer, NotAMessageError, Request
 
 Operation = Callable[[Raw, Sequence[memoryview]], tuple[Buffer, object]]
@@ -42,23 +44,21 @@ def work(end: socket.socket, operations: Mapping[str, Operation]) -> None:
 def _answer(
     request: Request, source: int, target: int, operations: Mapping[str, Operation]
 ) -> Answer:
-    whole = memoryview(wire.read_whole(source, sum(request.lengths)))
-    parts, at = [], 0
-    for length in request.lengths:
-        parts.append(whole[at : at + length])
-        at += length
+    operation = operations.get(request.operation)
+    if operation is None:
+        return Answer(BROKEN)
     try:
-        output, body = operations[request.operation](request.parameters, parts)
+        with wire.mapped(source, sum(request.lengths)) as whole:
+            output, body = operation(request.parameters, _parts(whole, request.lengths))
         size = memoryview(output).nbytes
         if size > request.room:
-            return Answer(errors.TOO_LARGE)
+            return Answer(TOO_LARGE)
         wire.write_whole(target, output)
         return Answer("", size, Raw(msgspec.msgpack.encode(body)))
-    except (MemoryError, TooLargeError):
-        return Answer(errors.TOO_LARGE)
-    except NotDecodableError:
-        return Answer(errors.UNSUPPORTED)
-    except (DamagedPixelsError, RadkeepError):
-        return Answer(errors.DAMAGED)
-    except (KeyError, NotAMessageError):
-        return Answer(errors.BROKEN)
+    except (MemoryError, NotAMessageError, RadkeepError) as error:
+        return Answer(code_of(error))
+
+
+def _parts(whole: memoryview, lengths: Sequence[int]) -> list[memoryview]:
+    ends = list(accumulate(lengths))
+    return [whole[end - length : end] for end, length in zip(ends, lengths, strict=True)]

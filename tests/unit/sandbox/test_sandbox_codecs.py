@@ -19,6 +19,7 @@ from radkeep.dicom.image import Image, Presentation
 from radkeep.dicom.looks import JPEG, PNG, Look
 from radkeep.domain.errors import DamagedPixelsError, NotDecodableError, TooLargeError
 from radkeep.sandbox.decoder import SandboxDecoder
+from radkeep.sandbox.wire import held
 
 FILES = (
     "SC_rgb_jpeg_dcmtk.dcm",
@@ -95,7 +96,7 @@ NAMES = [*FILES, "htj2k", "jpeg-xl", "deflated"]
 
 @pytest.mark.parametrize(("image", "frame"), ALL, ids=NAMES)
 def test_whole_frames(decoder: SandboxDecoder, image: Image, frame: bytes) -> None:
-    pixels, _ = decoder.native(image, frame, "a")
+    pixels, _ = decoder.native(image, held(frame), "a")
     assert len(pixels) == image.frame_bytes
     if image.rows == 32:
         assert pixels == PIXELS.tobytes()
@@ -105,7 +106,7 @@ def test_whole_frames(decoder: SandboxDecoder, image: Image, frame: bytes) -> No
 def test_cut_frames_are_damaged(decoder: SandboxDecoder, image: Image, frame: bytes) -> None:
     for keep in (0, 1, 30, len(frame) // 2, len(frame) * 3 // 4):
         with pytest.raises(DamagedPixelsError):
-            decoder.native(image, frame[:keep], "a")
+            decoder.native(image, held(frame[:keep]), "a")
 
 
 @pytest.mark.parametrize(("image", "frame"), ALL, ids=NAMES)
@@ -119,7 +120,7 @@ def test_frames_of_another_size_are_damaged(
     ):
         other = msgspec.structs.replace(image, **wrong)
         with pytest.raises((DamagedPixelsError, NotDecodableError)):
-            decoder.native(other, frame, "a")
+            decoder.native(other, held(frame), "a")
 
 
 @pytest.mark.parametrize(("image", "frame"), ALL, ids=NAMES)
@@ -132,7 +133,7 @@ def test_changed_bytes_give_pixels_or_our_error(
         for _ in range(chance.randint(1, 20)):
             changed[chance.randrange(len(changed))] = chance.randrange(256)
         try:
-            pixels, _ = decoder.native(image, bytes(changed), "a")
+            pixels, _ = decoder.native(image, held(bytes(changed)), "a")
         except DamagedPixelsError:
             continue
         assert len(pixels) == image.frame_bytes
@@ -150,17 +151,17 @@ def test_a_frame_that_says_it_is_huge_is_refused_before_it_is_decoded(
     image, _ = one("MR_small_jp2klossless.dcm")
     began = time.monotonic()
     with pytest.raises(DamagedPixelsError):
-        decoder.native(image, bomb(60_000, 60_000), "a")
+        decoder.native(image, held(bomb(60_000, 60_000)), "a")
     huge = msgspec.structs.replace(image, rows=60_000, columns=60_000)
     with pytest.raises((DamagedPixelsError, TooLargeError)):
-        decoder.native(huge, bomb(60_000, 60_000), "a")
+        decoder.native(huge, held(bomb(60_000, 60_000)), "a")
     assert time.monotonic() - began < 5
 
 
 def test_a_deflated_frame_stops_at_its_size(decoder: SandboxDecoder) -> None:
     large = deflated(bytes(64 << 20))
     image, _ = gradient(DEFLATED, b"")
-    pixels, _ = decoder.native(image, large, "a")
+    pixels, _ = decoder.native(image, held(large), "a")
     assert pixels == bytes(2048)
 
 
@@ -168,7 +169,7 @@ def test_unknown_syntaxes_and_kinds_are_told(decoder: SandboxDecoder) -> None:
     image, frame = ALL[0]
     for syntax in ("1.2.840.10008.1.2.4.100", "1.2.3", "1.2.840.10008.1.2.4.999"):
         with pytest.raises(NotDecodableError):
-            decoder.native(msgspec.structs.replace(image, transfer_syntax=syntax), frame, "a")
+            decoder.native(msgspec.structs.replace(image, transfer_syntax=syntax), held(frame), "a")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_unknown_syntaxes_and_kinds_are_told(decoder: SandboxDecoder) -> None:
 def test_pictures(decoder: SandboxDecoder, media_type: str, start: bytes) -> None:
     for image, frame in ALL:
         look = Look(media_type=media_type)
-        picture = decoder.render(image, frame, Presentation(), look, "a")
+        picture = decoder.render(image, held(frame), Presentation(), look, "a")
         assert picture.content.startswith(start)
         assert (picture.width, picture.height) == (image.columns, image.rows)
 
@@ -207,12 +208,12 @@ def pdf(*lines: bytes, font: bytes = b"ComicSansMS") -> bytes:
 
 
 def test_pages(decoder: SandboxDecoder) -> None:
-    empty = decoder.page(pdf(), 1, Look(media_type=PNG), "a")
-    written = decoder.page(pdf(b"Report", b"of nobody"), 1, Look(media_type=PNG), "a")
+    empty = decoder.page(held(pdf()), 1, Look(media_type=PNG), "a")
+    written = decoder.page(held(pdf(b"Report", b"of nobody")), 1, Look(media_type=PNG), "a")
     assert (written.width, written.height, written.pages) == (625, 417, 1)
     assert len(written.content) > len(empty.content) + 500
     for broken in (b"", b"%PDF-1.4\n", pdf(b"x")[:300], bytes(1000)):
         with pytest.raises(DamagedPixelsError):
-            decoder.page(broken, 1, Look(), "a")
+            decoder.page(held(broken), 1, Look(), "a")
     with pytest.raises(DamagedPixelsError):
-        decoder.page(pdf(), 2, Look(), "a")
+        decoder.page(held(pdf()), 2, Look(), "a")
