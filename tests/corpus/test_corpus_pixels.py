@@ -23,7 +23,7 @@ from pydicom.pixels.processing import (
 
 from radkeep.dicom.looks import PNG, Look
 from radkeep.domain.errors import DamagedPixelsError, RadkeepError
-from radkeep.retrieval.ports import Decoder
+from radkeep.retrieval.decoder import Decoder
 from radkeep.retrieval.retrieved import Retrieved
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "retrieval"))

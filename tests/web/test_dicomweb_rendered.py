@@ -125,6 +125,7 @@ def test_what_is_asked_for_is_done_or_told(filled: "Web") -> None:
         ("iccprofile=cmyk", None, 400),
         ("shout=1", None, 400),
         ("", "image/gif", 406),
+        ("", "*/*, image/jpeg;q=0, image/png;q=0", 406),
         ("", "video/mp4", 406),
         ("", "application/dicom", 406),
     ],

@@ -17,7 +17,8 @@ from radkeep.domain.uid import Uid
 from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy
 from radkeep.retrieval.accesses import Accesses
-from radkeep.retrieval.ports import CatalogReader, Decoder, RecordReader
+from radkeep.retrieval.decoder import Decoder
+from radkeep.retrieval.ports import CatalogReader, RecordReader
 from radkeep.retrieval.retrieved import Retrieved
 
 

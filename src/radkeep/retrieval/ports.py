@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the way out needs from catalog, archive and sandbox, and nothing more.
+"""What the way out needs from catalog, archive and registry, and nothing more.
 
-Invariant: whatever satisfies a port may be replaced without a change here; nothing in this room
-knows a database, a volume or a codec.
+Invariant: every call is confined to one organization, save those of the overlay, which serves all.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from radkeep.dicom.image import Image, Presentation
-from radkeep.dicom.looks import Look, Picture
 from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.placement import Placement
 from radkeep.domain.uid import Uid
@@ -83,49 +81,69 @@ class RecordReader(Protocol):
         ...
 
 
-Frame = tuple[int, Iterator[bytes]]  # length, and the bytes, which are taken once
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """What somebody deleted at once. Its instances are hidden while it is not undone."""
+
+    id: int
+    organization: str
+    study: Uid
+    series: Uid | None = None  # None: the whole study
+    sop_instance: Uid | None = None  # None: the whole series or study
+    instances: int  # how many were hidden
+    reason: str
+    deleted: datetime
+    deleted_by: str
+    undone: datetime | None = None
+    undone_by: str = ""
 
 
-class Decoder(Protocol):
-    """Where compressed pixels and documents are looked into: never in this process. Thread-safe.
+HiddenChange = tuple[str, str, bool]  # organization, SOP Instance UID, whether it is deleted now
 
-    ``compartment`` names whose bytes they are: what decodes those of one never sees another's.
-    Each call raises UnavailableError when decoding is not possible now or takes too long,
-    TooLargeError beyond a limit, and other errors of its own when the bytes are damaged, or of a
-    kind that nothing decodes.
-    """
 
-    def native(self, image: Image, frame: Frame, compartment: str) -> tuple[bytes, str]:
-        """Return a frame's native pixels and the photometric interpretation that they have."""
+class Changes(Protocol):
+    """What changed in the registry's deletions."""
+
+    def __call__(self, since: int, /) -> tuple[int, Sequence[HiddenChange]]:
+        """Return the version now, and every instance that a change after ``since`` concerned."""
         ...
 
-    def render(
-        self, image: Image, frame: Frame, shown: Presentation, look: Look, compartment: str
-    ) -> Picture:
-        """Return a frame as a picture."""
+
+class DeletionStore(Protocol):
+    """The registry's deletions; none is ever forgotten."""
+
+    def version(self) -> int:
+        """Return a number that grows with every change."""
         ...
 
-    def page(self, document: Frame, number: int, look: Look, compartment: str) -> Picture:
-        """Return a page of a PDF document, counted from 1, as a picture."""
+    def changes(self, since: int) -> tuple[int, Sequence[HiddenChange]]:
+        """Return the version, and what changed after ``since``."""
+        ...
+
+    def add(self, deletion: Deletion, instances: Sequence[Uid]) -> Deletion:
+        """Keep a deletion of ``instances`` and return it with its id."""
+        ...
+
+    def undo(self, deletion: Deletion, *, at: datetime, by: str) -> bool:
+        """Mark as undone; False if it is already."""
+        ...
+
+    def one(self, organization: str, number: int) -> Deletion | None:
+        """Return the deletion with this id, if it is of ``organization``."""
+        ...
+
+    def of(self, organization: str, *, before: int | None, limit: int) -> Sequence[Deletion]:
+        """Return deletions of ``organization``, the latest first, with ids below ``before``."""
         ...
 
 
-class Frames(Protocol):
-    """The parts of an instance that decoding needs."""
+class OverlaidCatalog(CatalogReader, Protocol):
+    """The catalog as far as it hides what the registry says is deleted."""
 
-    @property
-    def compartment(self) -> str:
-        """Return whose bytes these are."""
+    def overlaid(self) -> int:
+        """Return the version of the registry's deletions that it shows."""
         ...
 
-    def frame(self, number: int) -> Frame:
-        """Return a frame as stored, counted from 1."""
-        ...
-
-    def peek(self, start: int, stop: int) -> bytes:
-        """Return a range of the body, or of what a deflated data set inflates to."""
-        ...
-
-    def bulk(self, path: str) -> Frame:
-        """Return the value at a path of ``dicom.bulk``."""
+    def overlay(self, changes: Changes, *, anew: bool = False) -> int:
+        """Show what changed since, or everything ``anew``; return the version that it shows."""
         ...

@@ -14,7 +14,7 @@ from radkeep.dicom.head import InstanceHead
 from radkeep.dicom.image import image_of, presentation
 from radkeep.dicom.looks import Look, Picture
 from radkeep.domain.errors import NotDecodableError, NotFoundError, TooLargeError
-from radkeep.retrieval.ports import Decoder, Frame, Frames
+from radkeep.retrieval.decoder import Decoder, Frame, Frames
 
 MAX_DOCUMENT: Final = 256 << 20  # bytes
 _DOCUMENT, _MEDIA_TYPE = 0x00420011, 0x00420012

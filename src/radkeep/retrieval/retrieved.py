@@ -20,7 +20,8 @@ from radkeep.dicom.recode import Span as RecodedSpan
 from radkeep.dicom.recode import length_of, recoded
 from radkeep.dicom.words import turned
 from radkeep.domain.errors import IntegrityError, UnavailableError
-from radkeep.retrieval.ports import Decoder, RecordReader, StoredInstance
+from radkeep.retrieval.decoder import Decoder
+from radkeep.retrieval.ports import RecordReader, StoredInstance
 from radkeep.retrieval.rendering import rendered
 from radkeep.retrieval.transcoding import Transcoded, native_frame
 
@@ -168,6 +169,20 @@ class Retrieved:
         """
         spans = locate(self.head, path)
         return sum(stop - start for start, stop in spans), self._read(spans)
+
+    def bulk_part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        """Yield bytes ``start`` to ``stop`` of such a value, reading no others.
+
+        Raises:
+            NotFoundError: ``path`` names no value of this instance.
+        """
+        spans, at = [], 0
+        for first, last in locate(self.head, path):
+            low, high = max(first, first + start - at), min(last, first + stop - at)
+            if low < high:
+                spans.append((low, high))
+            at += last - first
+        return self._read(spans)
 
     def _decoding(self) -> Decoder:
         if self._decoder is None:

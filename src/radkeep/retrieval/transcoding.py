@@ -13,7 +13,7 @@ from radkeep.dicom.image import image_of
 from radkeep.dicom.native import native_head
 from radkeep.dicom.recode import Span
 from radkeep.domain.errors import IntegrityError, NotDecodableError
-from radkeep.retrieval.ports import Decoder, Frames
+from radkeep.retrieval.decoder import Decoder, Frames
 
 
 class Transcoded:

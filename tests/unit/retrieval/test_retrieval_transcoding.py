@@ -19,7 +19,7 @@ from radkeep.domain.errors import (
     NotFoundError,
     UnavailableError,
 )
-from radkeep.retrieval.ports import Decoder
+from radkeep.retrieval.decoder import Decoder
 from radkeep.retrieval.retrieved import Retrieved
 
 EXPLICIT = "1.2.840.10008.1.2.1"

@@ -88,8 +88,9 @@ def choose_json(request: Incoming) -> str:
     if not ranges:
         return DICOM_JSON
     for each in ranges:
-        if each.name in _JSON:
-            return "application/json" if each.name == "application/json" else DICOM_JSON
+        for known in (DICOM_JSON, "application/json"):
+            if each.name in _JSON and _covers(each.name, known) and known not in each.without:
+                return known
     raise NotAcceptableError("this resource is application/dicom+json")
 
 
@@ -154,7 +155,7 @@ def _choose(
         if not (multipart or single):
             continue
         as_stored = _serves(each.parameters, syntaxes)
-        named = [known for known in types if _covers(wanted, known)]
+        named = [known for known in types if _covers(wanted, known) and known not in each.without]
         if as_stored and named:
             return Form(usual if usual in named else named[0], multipart=multipart)
         decoded = each.parameters.get("transfer-syntax") == EXPLICIT_LITTLE

@@ -80,14 +80,11 @@ def _form(ranges: Sequence[MediaType]) -> tuple[str, bool | None]:
     if not ranges:
         return JPEG, None
     for each in ranges:
-        if each.name in _ANY:
-            return JPEG, None
-        if each.name in (JPEG, PNG):
-            return each.name, False
-        if each.name in _MULTIPART:
-            wanted = each.parameters.get("type", "*/*").lower()
-            if wanted in _ANY | {JPEG, PNG}:
-                return PNG if wanted == PNG else JPEG, True
+        multipart = each.name in _MULTIPART
+        wanted = each.parameters.get("type", "*/*").lower() if multipart else each.name
+        for known in (JPEG, PNG):
+            if (wanted == known or wanted in _ANY) and known not in each.without:
+                return known, multipart if multipart or wanted == known else None
     raise NotAcceptableError("pictures are image/jpeg or image/png")
 
 
