@@ -4,6 +4,7 @@
 import io
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,6 +93,32 @@ def test_a_lost_zygote_is_replaced(store: Store) -> None:
     assert picture(store) == 200
     assert zygote(store) != lost
     assert any("sandbox.restarted" in line for line in store.server.log)
+
+
+def test_a_jam_of_pictures_holds_up_nobody_else(store: Store) -> None:
+    """Workers that stand still, and more requests for pictures than there are threads."""
+    assert picture(store) == 200
+    (worker,) = children(zygote(store))
+    os.kill(worker, signal.SIGSTOP)
+    with ThreadPoolExecutor(24) as threads:
+        decoded = "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"
+        asked = [
+            threads.submit(store.get, f"{address()}/{path}", accept)
+            for _ in range(12)
+            for path, accept in (("rendered", "image/png"), ("frames/1", decoded))
+        ]
+        stopped = {worker}
+        while len(stopped) < 2:  # the other worker is made, and stands still as well
+            for other in set(children(zygote(store))) - stopped:
+                os.kill(other, signal.SIGSTOP)
+                stopped.add(other)
+        for _ in range(5):
+            began = time.monotonic()
+            assert store.get("/studies", "application/dicom+json").status_code == 200
+            assert time.monotonic() - began < 1
+        for each in stopped:
+            os.kill(each, signal.SIGCONT)
+        assert {each.result().status_code for each in asked} <= {200, 503}
 
 
 def test_everything_together_stays_small(store: Store) -> None:

@@ -28,7 +28,7 @@ from radkeep.sandbox.errors import DecoderCrashedError, DecoderTimeoutError, err
 from radkeep.sandbox.wire import SPAWN, SPAWNED, Answer, Input, NotAMessageError, Request
 
 WORKERS: Final = 2
-WAITING: Final = 64  # requests; more are told to come again
+WAITING: Final = 4  # requests; more are told to come again, so that no door waits as a whole
 DEADLINE: Final = 20.0  # seconds of one request
 SPAWN_DEADLINE: Final = 10.0  # seconds until the zygote has made a worker
 MAX_INPUT: Final = 1 << 30  # bytes

@@ -41,6 +41,9 @@ def dicomweb_routes(
     def read(path: str, handler: Handler) -> GuardedRoute:
         return surface.route(path, handler, needs=Permission.STUDY_READ)
 
+    def picture(path: str, handler: Handler) -> GuardedRoute:
+        return surface.route(path, handler, needs=Permission.STUDY_READ, pictures=True)
+
     def query(path: str, handler: Handler) -> GuardedRoute:
         return surface.route(path, handler, needs=Permission.STUDY_QUERY)
 
@@ -50,10 +53,10 @@ def dicomweb_routes(
         read(instance, wado.instances),
         read(f"{instance}/metadata", wado.metadata),
         read(f"{instance}/bulkdata/{{path:path}}", wado.bulk),
-        read(f"{instance}/frames/{{frames}}/rendered", rendered.frames),
-        read(f"{instance}/frames/{{frames}}/thumbnail", rendered.thumbnail),
-        *(read(f"{path}/rendered", rendered.instances) for path in (instance, series, study)),
-        *(read(f"{path}/thumbnail", rendered.thumbnail) for path in (instance, series, study)),
+        picture(f"{instance}/frames/{{frames}}/rendered", rendered.frames),
+        picture(f"{instance}/frames/{{frames}}/thumbnail", rendered.thumbnail),
+        *(picture(f"{path}/rendered", rendered.instances) for path in (instance, series, study)),
+        *(picture(f"{path}/thumbnail", rendered.thumbnail) for path in (instance, series, study)),
         read(f"{series}/metadata", wado.metadata),
         read(f"{study}/metadata", wado.metadata),
         read(series, wado.instances),

@@ -90,15 +90,17 @@ class Surface:
         needs: Permission | Access,
         methods: Sequence[str] = ("GET",),
         max_body: int = MAX_BODY_BYTES,
+        pictures: bool = False,
     ) -> "GuardedRoute":
-        """Return a route whose synchronous ``handler`` runs in the pool."""
+        """Return a route whose synchronous ``handler`` runs in the pool, or in that of pictures."""
         if needs is Access.PUBLIC:
             raise TypeError("a public route is made by open_route, with its reason")
 
         def work(request: Incoming) -> Response:
             return handler(request, self._admit(request, needs))
 
-        return GuardedRoute(path, _InPool(self, work, max_body, self.kit.threads), methods, needs)
+        pool = self.kit.threads.for_pictures() if pictures else self.kit.threads
+        return GuardedRoute(path, _InPool(self, work, max_body, pool), methods, needs)
 
     def open_route(
         self,
