@@ -4,7 +4,7 @@
 Invariant: the picture keeps its proportions and fits into what was asked for.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from radkeep.dicom.looks import Viewport
 from radkeep.domain.errors import NotDecodableError
 from radkeep.sandbox.coloring import Bytes
+
+_BAND: Final = 1 << 18  # numbers worked on at a time
 
 
 def fitted(picture: Bytes, view: Viewport | None, aspect: tuple[int, int]) -> Bytes:
@@ -63,10 +65,14 @@ def _averaged(picture: Bytes, down: int, across: int) -> Bytes:
         return picture
     rows, columns = (picture.shape[0] // down) * down, (picture.shape[1] // across) * across
     out = np.empty((rows // down, columns // across, *picture.shape[2:]), np.uint8)
-    for at in range(len(out)):  # a row of blocks at a time: sums take four times the memory
-        block = picture[at * down : (at + 1) * down, :columns].astype(np.uint32).sum(axis=0)
-        parts = block.reshape(columns // across, across, *picture.shape[2:]).sum(axis=1)
-        out[at] = (parts + down * across // 2) // (down * across)
+    step = max(1, _BAND // (down * columns))  # rows of blocks at a time: sums take more memory
+    for at in range(0, len(out), step):
+        part = picture[at * down : (at + step) * down, :columns]
+        blocks = part[: len(part) // down * down].reshape(
+            -1, down, columns // across, across, *picture.shape[2:]
+        )
+        sums = blocks.sum(axis=(1, 3), dtype=np.uint32)
+        out[at : at + step] = (sums + down * across // 2)[: len(out) - at] // (down * across)
     return out
 
 
@@ -74,15 +80,18 @@ def _sampled(picture: Bytes, height: int, width: int) -> Bytes:
     """Interpolate linearly between the centers of pixels."""
     above, below, part_down = _places(picture.shape[0], height)
     before, after, part_across = _places(picture.shape[1], width)
-    shape = (-1, *(1,) * (picture.ndim - 2))
-    part_across = part_across.reshape(shape)
+    flat = (1,) * (picture.ndim - 2)
+    part_across = part_across.reshape(-1, *flat)
+    part_down = part_down.reshape(-1, 1, *flat)
     out = np.empty((height, width, *picture.shape[2:]), np.uint8)
-    for row in range(height):
-        upper = picture[above[row]].astype(np.float32)
-        lower = picture[below[row]].astype(np.float32)
-        line = upper + (lower - upper) * part_down[row]
-        mixed = line[before] + (line[after] - line[before]) * part_across
-        out[row] = np.rint(mixed)
+    step = max(1, _BAND // picture[0].size)
+    for at in range(0, height, step):
+        rows = slice(at, at + step)
+        upper = picture[above[rows]].astype(np.float32)
+        lower = picture[below[rows]].astype(np.float32)
+        lines = upper + (lower - upper) * part_down[rows]
+        left, right = lines[:, before], lines[:, after]
+        out[rows] = np.rint(left + (right - left) * part_across)
     return out
 
 

@@ -184,6 +184,17 @@ def test_resizing_an_even_gray_keeps_it(rows: int, columns: int, high: int, wide
     assert made.shape[1] <= wide
 
 
+def test_smaller_pictures_are_averages_and_larger_ones_have_steps_between() -> None:
+    board = np.tile(np.array([[0, 200], [200, 0]], np.uint8), (600, 4))
+    small = fitted(board, Viewport(width=4, height=600), (1, 1))
+    assert small.shape == (600, 4)
+    assert (small == 100).all()
+    color = np.stack([board, board // 2, 255 - board], axis=-1)
+    assert fitted(color, Viewport(width=4, height=600), (1, 1))[7, 3].tolist() == [100, 50, 155]
+    large = fitted(np.array([[0, 100]], np.uint8), Viewport(width=4, height=4), (1, 1))
+    assert large.tolist() == [[0, 25, 75, 100]] * 2
+
+
 def test_overlays_are_cut_at_the_edges() -> None:
     target = np.zeros((3, 3), np.uint8)
     plane = Overlay(rows=2, columns=2, top=0, left=3, data=b"\x0f")
