@@ -38,8 +38,8 @@ class Sandboxes:
     def __init__(self) -> None:
         """Start it."""
         self._doors: dict[str, socket.socket] = {}  # the zygote's end of each door's channel
-        self._ready = False
-        self._start()
+        self._absent = False  # it never came up: nothing is decoded
+        self.control, self.process = _started()
 
     def fileno(self) -> int:
         """Return what can be read when ``heard`` is to be called."""
@@ -51,6 +51,9 @@ class Sandboxes:
         former = self._doors.pop(name, None)
         if former is not None:
             former.close()
+        if self._absent:
+            ours.close()
+            return theirs
         self._doors[name] = ours
         self._give(ours)
         return theirs
@@ -70,33 +73,27 @@ class Sandboxes:
         status = self._end()
         if not self._ready:
             _log.error("sandbox.absent", status=status)
+            self._hang_up()
+            self._absent = True
             return False
         _log.error("sandbox.restarted", status=status)
-        self._start()
+        self._ready = False
+        self.control, self.process = _started()
         for end in self._doors.values():
             self._give(end)
         return True
 
     def close(self) -> None:
         """Hang up, and wait until it has ended."""
-        for end in self._doors.values():
-            end.close()
-        self._doors.clear()
+        self._hang_up()
         if self.control.fileno() >= 0:
             self._end()
 
-    def _start(self) -> None:
-        self._ready = False
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "radkeep.sandbox", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env=kept | _SETTINGS,
-        )
-        theirs.close()
+    def _hang_up(self) -> None:
+        """Let every door know that nobody makes workers any more."""
+        for end in self._doors.values():
+            end.close()
+        self._doors.clear()
 
     def _give(self, end: socket.socket) -> None:
         with suppress(OSError):  # it has ended, which ``heard`` will be told
@@ -105,10 +102,25 @@ class Sandboxes:
     def _end(self) -> int:
         self.control.close()
         try:
-            return self._process.wait(STOP_DEADLINE)
+            return self.process.wait(STOP_DEADLINE)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+            self.process.kill()
+            return self.process.wait()
+
+
+def _started() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
+    """Start a zygote; return our end of its channel, and the process."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "radkeep.sandbox", str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=kept | _SETTINGS,
+    )
+    theirs.close()
+    return ours, process
 
 
 @contextmanager
