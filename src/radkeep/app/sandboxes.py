@@ -38,6 +38,7 @@ class Sandboxes:
     def __init__(self) -> None:
         """Start it."""
         self._doors: dict[str, socket.socket] = {}  # the zygote's end of each door's channel
+        self._ready = False
         self._absent = False  # it never came up: nothing is decoded
         self.control, self.process = _started()
 
