@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from imagecodecs import jpeg8_decode, png_decode
 from pydicom.data import get_testdata_file
 
+from radkeep.dicom.encode import encode
 from radkeep.dicom.looks import Look, Viewport
+from radkeep.dicom.part10 import file_meta
 from radkeep.domain.errors import InvalidRequestError
 from radkeep.web.dicomweb.looks import wish_of
 from radkeep.web.kit.media_types import parse_accept
@@ -151,6 +153,25 @@ def test_what_is_no_image_is_left_out_or_refused(web: "Web") -> None:
         assert (answer.status_code, answer.json()["type"]) == (406, "/problems/not-decodable")
     study = where.partition("/series")[0]
     assert web.get(f"{study}/rendered").status_code == 406
+
+
+PDF = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1"
+    b">>endobj 3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 72 144]>>endobj trailer<</Root 1 0 R>>"
+)
+
+
+def test_documents_are_shown_page_by_page(web: "Web") -> None:
+    uids = [(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.104.1"), (0x00080018, "UI", f"{UID}.9.1.1")]
+    uids += [(0x0020000D, "UI", f"{UID}.9"), (0x0020000E, "UI", f"{UID}.9.1")]
+    kind = (0x00420012, "LO", "application/pdf")
+    document = encode([*uids, (0x00420011, "OB", PDF), kind])
+    assert web.store(file_meta(uids[0][2], uids[1][2], EXPLICIT) + document).status_code == 200
+    where = f"/dicom-web/studies/{UID}.9/series/{UID}.9.1/instances/{UID}.9.1.1"
+    for path in ("rendered", "frames/1/rendered", "thumbnail"):
+        answer = web.get(f"{where}/{path}?viewport=100,100", PNG)
+        assert png_decode(answer.content).shape == (100, 50, 3)
+    assert web.get(f"{where}/frames/2/rendered").status_code == 404
 
 
 def test_damaged_pixels_are_told(web: "Web") -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pypdfium2_raw as pdfium
 
 from radkeep.dicom.looks import Look
-from radkeep.domain.errors import DamagedPixelsError
+from radkeep.domain.errors import DamagedPixelsError, NotFoundError
 from radkeep.sandbox.rendering import encoded
 from radkeep.sandbox.requests import Made, PageOf
 
@@ -61,7 +61,8 @@ def page(wanted: PageOf, parts: Sequence[memoryview]) -> tuple[bytes, Made]:
     """Return the picture of one page.
 
     Raises:
-        DamagedPixelsError: not a PDF that can be read without a password, or no such page.
+        DamagedPixelsError: not a PDF that can be read without a password.
+        NotFoundError: it has no such page.
     """
     (content,) = parts
     held = (ctypes.c_char * len(content)).from_buffer_copy(content)
@@ -71,7 +72,7 @@ def page(wanted: PageOf, parts: Sequence[memoryview]) -> tuple[bytes, Made]:
     try:
         pages = pdfium.FPDF_GetPageCount(document)
         if not 1 <= wanted.number <= pages:
-            raise DamagedPixelsError("the document has no such page")
+            raise NotFoundError("the document has no such page")
         loaded = pdfium.FPDF_LoadPage(document, wanted.number - 1)
         if not loaded:
             raise DamagedPixelsError("the page cannot be read")

@@ -7,6 +7,7 @@ from radkeep.domain.errors import (
     DamagedPixelsError,
     Kind,
     NotDecodableError,
+    NotFoundError,
     RadkeepError,
     TooLargeError,
     UnavailableError,
@@ -28,6 +29,7 @@ class DecoderTimeoutError(UnavailableError):
 DAMAGED: Final = "damaged"
 UNSUPPORTED: Final = "unsupported"
 TOO_LARGE: Final = "too-large"
+MISSING: Final = "missing"
 BROKEN: Final = "broken"
 
 
@@ -37,6 +39,8 @@ def code_of(error: Exception) -> str:
         return TOO_LARGE
     if isinstance(error, NotDecodableError):
         return UNSUPPORTED
+    if isinstance(error, NotFoundError):
+        return MISSING
     return DAMAGED if isinstance(error, RadkeepError) else BROKEN
 
 
@@ -46,6 +50,8 @@ def error_of(code: str) -> RadkeepError:
         return DamagedPixelsError("the pixel data is damaged or not what its attributes say")
     if code == UNSUPPORTED:
         return NotDecodableError("nothing here decodes this kind of image")
+    if code == MISSING:
+        return NotFoundError("the document has no such page")
     if code == TOO_LARGE:
         return TooLargeError("the image is larger than what may be decoded")
     return DecoderCrashedError("the decoder failed")

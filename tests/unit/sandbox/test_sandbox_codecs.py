@@ -17,7 +17,12 @@ from pydicom.encaps import generate_frames
 
 from radkeep.dicom.image import Image, Presentation
 from radkeep.dicom.looks import JPEG, PNG, Look
-from radkeep.domain.errors import DamagedPixelsError, NotDecodableError, TooLargeError
+from radkeep.domain.errors import (
+    DamagedPixelsError,
+    NotDecodableError,
+    NotFoundError,
+    TooLargeError,
+)
 from radkeep.sandbox.decoder import SandboxDecoder
 from radkeep.sandbox.wire import held
 
@@ -215,5 +220,5 @@ def test_pages(decoder: SandboxDecoder) -> None:
     for broken in (b"", b"%PDF-1.4\n", pdf(b"x")[:300], bytes(1000)):
         with pytest.raises(DamagedPixelsError):
             decoder.page(held(broken), 1, Look(), "a")
-    with pytest.raises(DamagedPixelsError):
+    with pytest.raises(NotFoundError):
         decoder.page(held(pdf()), 2, Look(), "a")
