@@ -44,9 +44,15 @@ class Proxy:
     """
 
     def __init__(
-        self, target: tuple[str, int], *, up: Fault | None = None, down: Fault | None = None
+        self,
+        target: tuple[str, int],
+        *,
+        up: Fault | None = None,
+        down: Fault | None = None,
+        once: bool = False,
     ) -> None:
-        self.target, self.up, self.down = target, up, down
+        """Strike every link, or only the first if ``once``."""
+        self.target, self.up, self.down, self.once = target, up, down, once
         self.struck = threading.Event()  # a fault has struck
         self.resume = threading.Event()
         self.links = 0  # accepted so far
@@ -88,6 +94,8 @@ class Proxy:
                 near.close()
                 continue
             self.links += 1
+            if self.once and self.links > 1:
+                self.heal()
             pair = _Pair(near, far)
             for source, sink, fault in ((near, far, self.up), (far, near, self.down)):
                 sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -30,6 +30,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "command": Target(wire.check_command, wire.seeds_of_commands, longest=1_024),
     "data-set": Target(dicom.check_data_set, dicom.seeds_of_data_sets, share=3),
     "generated": Target(dicom.check_generated, _none, longest=2_048),
+    "identifier": Target(dicom.check_identifier, dicom.seeds_of_identifiers, longest=1_024),
     "key": Target(dicom.check_key, dicom.seeds_of_keys, longest=512),
     "text": Target(dicom.check_text, dicom.seeds_of_text, longest=512),
     "multipart": Target(dicom.check_multipart, dicom.seeds_of_multipart, longest=2_048),

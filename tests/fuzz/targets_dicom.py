@@ -6,6 +6,7 @@ pieces; what was scanned can be used in every way the server uses it; a key matc
 in time that grows with its length and not faster.
 """
 
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,12 @@ from pydicom.data import get_testdata_file
 from tests.hostile import test_scanner_any_bytes as scanner
 
 from radkeep.dicom.charsets import charset
+from radkeep.dicom.dictionary import vr_of
+from radkeep.dicom.encode import encode
+from radkeep.dicom.identifiers import answer, keys
 from radkeep.dicom.matching import matches
 from radkeep.dicom.query import Match
+from radkeep.dimse.models import MODELS, Identifier
 from radkeep.domain.errors import InvalidRequestError, RadkeepError
 from radkeep.web.kit.media_types import parse_accept, parse_media_type
 from radkeep.web.kit.multipart import PartReader
@@ -68,6 +73,33 @@ def check_key(data: bytes) -> None:
     text: dict[str, Any] = {f"{tag:08X}": {"Value": [value, None, 1.5]}}
     for entity in (name, text, {}):
         assert matches([match], entity) in (True, False)
+
+
+def check_identifier(data: bytes) -> None:
+    """Read the identifier of a C-FIND, C-MOVE or C-GET request, and write an answer's."""
+    if len(data) < 2:
+        return
+    sop_class = sorted(MODELS)[data[0] % len(MODELS)]
+    syntax = SYNTAXES[1 + data[1] % 2] or ""
+    try:
+        asked = Identifier.read(
+            data[2:], syntax=syntax, sop_class=sop_class, relational=bool(data[1] & 2)
+        )
+    except RadkeepError:
+        return
+    for path, text in asked.keys.items():
+        with suppress(RadkeepError):
+            Match.parse(path, text or "")
+    row = {
+        f"{path[0]:08X}": {"vr": vr_of(path[0]), "Value": [text]}
+        for path, text in asked.keys.items()
+        if len(path) == 1 and text and vr_of(path[0]) in ("LO", "SH", "CS", "DA", "UI")
+    }
+    tags = list({path[0] for path in asked.keys if path[0] & 0xFFFF})
+    for explicit in (True, False):
+        content = answer(row, tags, [], explicit=explicit)
+        read = keys(content, scanner.EXPLICIT if explicit else scanner.IMPLICIT)
+        assert {(tag,) for tag in tags} <= read.keys()
 
 
 def check_text(data: bytes) -> None:
@@ -141,6 +173,19 @@ def seeds_of_data_sets(corpus: Sequence[Path]) -> Iterator[bytes]:
         start = 144 + meta.get("FileMetaInformationGroupLength", 0)
         kind = SYNTAXES.index(syntax) if syntax in SYNTAXES else 5
         yield bytes((kind,)) + file[start : start + _LONGEST_SEED]
+
+
+def seeds_of_identifiers(_: Sequence[Path]) -> Iterator[bytes]:
+    """Yield a query, a retrieval and one with a sequence."""
+    level = (0x00080052, "CS", "STUDY")
+    query = [level, (0x00100010, "PN", "A*"), (0x00200010, "SH", ""), (0x0020000D, "UI", "1.2")]
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    ends = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    inside = encode([(0x00400001, "AE", "CT1"), (0x00400002, "DA", "20200101-")])
+    sequence = struct.pack("<HH2sHI", 0x40, 0x100, b"SQ", 0, 0xFFFFFFFF) + item + inside + ends
+    for model in range(len(MODELS)):
+        yield bytes((model, 1)) + encode(query)
+        yield bytes((model, 3)) + encode([(0x00080005, "CS", "ISO_IR 100"), *query]) + sequence
 
 
 def seeds_of_keys(_: Sequence[Path]) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any bytes give a scan or our error, and the same one however they come in pieces."""
 
+import json
 import struct
 import zlib
 from contextlib import suppress
@@ -14,6 +15,7 @@ from radkeep.dicom.bulk import locate
 from radkeep.dicom.facts import Facts
 from radkeep.dicom.frames import frame_spans
 from radkeep.dicom.head import InstanceHead
+from radkeep.dicom.identifiers import answer, keys
 from radkeep.dicom.json_model import metadata
 from radkeep.dicom.query import Level
 from radkeep.dicom.scanner import Scan, Scanner
@@ -111,7 +113,13 @@ def _use(scan: Scan, data: bytes) -> None:
     assert Facts.from_head(head) == scan.facts
     assert metadata(head, "https://host/x").startswith(b"{")
     for level in Level:
-        scan.facts.json(level)
+        row = json.loads(scan.facts.json(level))
+        tags = [int(tag, 16) for tag in row if tag != "00080005"]  # which nobody can ask for
+        for explicit in (True, False):
+            found = keys(
+                answer(row, tags, (), explicit=explicit), EXPLICIT if explicit else IMPLICIT
+            )
+            assert {(tag,) for tag in tags} <= found.keys()
     for number in (1, 2):
         try:
             spans = frame_spans(head, number, lambda start, stop: data[start:stop])

@@ -12,7 +12,7 @@ from radkeep.dicom.charsets import DEFAULT, Charset, charset, writes
 from radkeep.dicom.dictionary import vr_of
 from radkeep.dicom.encode import Element, encode
 from radkeep.dicom.headers import coding
-from radkeep.dicom.json_values import BINARY, NUMBERS, numbers, texts
+from radkeep.dicom.json_values import BINARY, CODED, NUMBERS, numbers, texts
 from radkeep.dicom.levels import SPECIFIC_CHARACTER_SET
 from radkeep.dicom.reader import Event, What, read
 from radkeep.dicom.syntaxes import syntax
@@ -21,6 +21,8 @@ from radkeep.domain.errors import UndecodableError
 MAX_KEYS: Final = 512  # in one identifier, those in sequences too
 _UTF_8: Final[Element] = (SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
 _CHARSET: Final = f"{SPECIFIC_CHARACTER_SET:08X}"
+_MAX_TEXT: Final = 65_534  # bytes of a value; a longer one is left empty
+_WIDEST: Final = 4  # bytes of a character in UTF-8
 _MAX_DECIMAL: Final = 16  # bytes of a DS
 
 Tags = Mapping[int, "Tags"]  # attributes, and of sequences those of their items
@@ -117,7 +119,10 @@ def _element(tag: int, found: Mapping[str, Any], below: Tags) -> Element:
         return tag, vr, [_item(item, below) for item in values]
     if vr in NUMBERS:
         return tag, vr, [value for value in values if isinstance(value, (int, float))]
-    return tag, vr, "\\".join(_texts(values))
+    text = "\\".join(_texts(values))
+    if vr not in CODED:  # such a value may only be ASCII, and senders write what they like
+        text = text.encode("ascii", "replace").decode("ascii")
+    return tag, vr, text if len(text) * _WIDEST <= _MAX_TEXT else ""
 
 
 def _item(item: Mapping[str, Any], asked: Tags) -> list[Element]:

@@ -110,3 +110,15 @@ def test_an_answer_is_in_the_charset_that_fits(
     read.decode()
     assert read.get("SpecificCharacterSet") == said
     assert str(read.PatientName) == name
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_what_cannot_be_written_does_not_break_an_answer(*, explicit: bool) -> None:
+    row = {
+        "00080060": {"vr": "CS", "Value": ["C\u00e9"]},  # senders write what they like
+        "00081030": {"vr": "LO", "Value": ["\u00e9" * 40_000]},  # 80,000 bytes in UTF-8
+        "00100020": {"vr": "LO", "Value": ["P1"]},
+    }
+    found = answer(row, {0x00080060: {}, 0x00081030: {}, 0x00100020: {}}, [], explicit=explicit)
+    syntax = "1.2.840.10008.1.2.1" if explicit else "1.2.840.10008.1.2"
+    assert keys(found, syntax) == {(0x00080060,): "C?", (0x00081030,): "", (0x00100020,): "P1"}
