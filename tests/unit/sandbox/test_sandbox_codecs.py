@@ -17,12 +17,14 @@ from pydicom.encaps import generate_frames
 
 from radkeep.dicom.image import Image, Presentation
 from radkeep.dicom.looks import JPEG, PNG, Look
+from radkeep.dicom.native import DECODABLE
 from radkeep.domain.errors import (
     DamagedPixelsError,
     NotDecodableError,
     NotFoundError,
     TooLargeError,
 )
+from radkeep.sandbox import codecs
 from radkeep.sandbox.decoder import SandboxDecoder
 from radkeep.sandbox.wire import held
 
@@ -222,3 +224,8 @@ def test_pages(decoder: SandboxDecoder) -> None:
             decoder.page(held(broken), 1, Look(), "a")
     with pytest.raises(NotFoundError):
         decoder.page(held(pdf()), 2, Look(), "a")
+
+
+def test_what_is_said_to_be_decodable_has_a_decoder() -> None:
+    known = {f"1.2.840.10008.1.2.4.{part}" for part in codecs._CODERS}
+    assert known | {codecs._RLE, codecs._DEFLATED_FRAME} == DECODABLE
