@@ -27,6 +27,7 @@ from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.actor import Actor
 from radkeep.identity import actors
 from radkeep.identity.accounts import Accounts
+from radkeep.identity.certificates import Certificates
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
@@ -50,9 +51,11 @@ from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 from radkeep.testing.audit import MemoryAuditLog
+from radkeep.testing.authority import MemoryAuthority, NoServerCertificates
 from radkeep.testing.deletions import MemoryDeletions
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 from radkeep.testing.records import FixedKeys
+from radkeep.web.api.certificates import revocation_routes
 from radkeep.web.api.routes import ApiParts, api_routes
 from radkeep.web.application import application, health_routes
 from radkeep.web.dicomweb.routes import dicomweb_routes
@@ -145,6 +148,7 @@ class House:
         )
         devices = Devices(
             devices=registry.devices,
+            certificates=registry.certificates,
             zones=registry.zones,
             knocks=knocks,
             deeds=deeds,
@@ -166,6 +170,14 @@ class House:
             recovery=Recovery(registry=registry, enrolment=self.enrolment, deeds=deeds),
             organizations=self.organizations,
             tokens=self.tokens,
+            certificates=Certificates(
+                certificates=registry.certificates,
+                devices=registry.devices,
+                authority=MemoryAuthority(self.clock),
+                deeds=deeds,
+                clock=self.clock,
+            ),
+            server_certificates=NoServerCertificates(),
             devices=devices,
             echo=EchoTest(devices=devices, deeds=deeds, peers=EchoScu(devices, ae_title="RADKEEP")),
             knocks=knocks,
@@ -196,6 +208,7 @@ class House:
                 deletions=self.deletions,
             ),
             *api_routes(self.kit, self.parts),
+            *revocation_routes(surface, certificates=self.parts.certificates),
             *health_routes(surface, lambda: True),
         ]
 

@@ -22,6 +22,7 @@ import uvloop
 from msgspec import Raw
 
 from radkeep.app.audit_client import KeeperLog
+from radkeep.app.authority import RemoteOffice
 from radkeep.app.boot import DoorBoot, Ready
 from radkeep.app.channel import Client
 from radkeep.app.house import Foundation, House
@@ -68,6 +69,7 @@ class Door:
         self.boot: Final = boot
         self.control: Final = Client(control, "supervisor")
         self.keeper: Final = Client(audit, "keeper")
+        self.office: Final = RemoteOffice(self.control, boot.authority)
         self._name = name
         self._sandbox = Sandbox(decoding)
         layout = Layout(Path(boot.data))
@@ -88,6 +90,7 @@ class Door:
                 audit=KeeperLog(self.keeper),
                 decoder=SandboxDecoder(self._sandbox),
                 process=name,
+                authority=self.office if name == "web" else None,
             )
         )
 

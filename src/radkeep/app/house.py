@@ -30,6 +30,7 @@ from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
+from radkeep.identity.certificates import Authority
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
 from radkeep.retrieval.commitment import Commitments
@@ -57,6 +58,7 @@ class Foundation:
     audit: AuditLog
     process: str  # its name in the audit log
     decoder: Decoder | None = None  # a lone command decodes nothing
+    authority: Authority | None = None  # issues certificates of devices
 
 
 class House:
@@ -80,6 +82,7 @@ class House:
             audit=base.audit,
             clock=self.clock,
             ae_title=base.config.server.ae_title,
+            authority=base.authority,
             peers=partial(EchoScu, ae_title=base.config.server.ae_title),
         )
         policy = self.people.policy

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from radkeep.app import channel, keeper
+from radkeep.app.authority import Office, require_own
 from radkeep.app.boot import Child, Ready, start
 from radkeep.app.channel import Message
 from radkeep.app.sandboxes import Sandboxes
@@ -37,6 +38,7 @@ class Supervisor:
     def __init__(self, unlocked: Unlocked, sandboxes: Sandboxes) -> None:
         self._unlocked = unlocked
         self._sandboxes = sandboxes
+        self._office = Office(unlocked)
         self._selector = selectors.DefaultSelector()
         self._keeper: Child | None = None
         self._doors: dict[str, Child] = {}
@@ -106,7 +108,7 @@ class Supervisor:
         ours, theirs = channel.pair()
         keeper.give(self._keeper.end, name, ours)
         ours.close()
-        boot = self._unlocked.door_boot(name)
+        boot = self._office.door_boot(name)
         config = boot.config.with_server(**{f"{each}_port": n for each, n in self._ports.items()})
         boot = msgspec.structs.replace(boot, config=config)
         decoding = self._sandboxes.channel(name)
@@ -131,6 +133,7 @@ class Supervisor:
                 self._watch(child)
                 ready: Ready = channel.decode(message.body, Ready)
                 self._ports |= ready.ports
+                self._office.web_port = self._ports.get("web", self._office.web_port)
                 return ready
             self._answer(child, message)
 
@@ -195,7 +198,7 @@ class Supervisor:
         self._fail(f"the {name} process does not start again")
 
     def _answer(self, child: Child, message: Message) -> None:
-        """Append keys to the keyring: durable in file and mirror before the answer.
+        """Append keys to the keyring, durable in file and mirror before the answer, or certify.
 
         Raises:
             IntegrityError: that was not a request for it.
@@ -205,10 +208,17 @@ class Supervisor:
             return
         if message.kind == "ready":  # it was asked to stop before it had started
             return
-        entries: list[Entry] = channel.decode(message.body, list[Entry])
+        require_own(child.name, message.kind)
+        entries = None
+        if message.kind == "append-keys":
+            entries = channel.decode(message.body, list[Entry])
         try:
-            self._unlocked.append_study_keys(entries)
-            answer = Message(message.id, "appended")
+            if entries is not None:
+                self._unlocked.append_study_keys(entries)
+                answer = Message(message.id, "appended")
+            else:
+                told = self._office.answer(child.name, message.kind, message.body)
+                answer = Message(message.id, message.kind, channel.body(told))
         except RadkeepError as error:
             answer = Message(message.id, "failed", error=str(error))
         try:

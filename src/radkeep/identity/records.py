@@ -133,6 +133,29 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """With which a device proves over TLS who it is. One device may have several."""
+
+    fingerprint: str  # SHA-256 of ``der``, hexadecimal
+    device: str  # its id; the certificate outlives it, revoked
+    organization: str
+    ae_title: str
+    serial: int
+    subject: str
+    issuer: str
+    imported: bool  # another authority's, trusted for itself alone
+    der: bytes
+    begins: datetime
+    expires: datetime
+    created: datetime
+    revoked: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether it proves anything at ``now``."""
+        return self.revoked is None and self.begins <= now < self.expires
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
     """A part of the network."""
 

@@ -45,12 +45,13 @@ class FakeAdmission:
         """Admit ``titles``, or every title if there are none."""
         self.titles, self.called = titles, called
         self.refused: list[tuple[str, str, str]] = []  # calling, called, address
+        self.certificates: list[str] = []  # of whom it was asked to admit
         self.permissions: frozenset[str] = frozenset()  # of whom it admits
         self.rechecks = 0
         self.removed: set[str] = set()  # titles that would not be admitted again
         self.error: RadkeepError | None = None  # raised instead of a decision
 
-    def admit(self, calling: str, called: str, address: str) -> Actor:
+    def admit(self, calling: str, called: str, address: str, certificate: str = "") -> Actor:
         """Return the device, or refuse.
 
         Raises:
@@ -58,18 +59,20 @@ class FakeAdmission:
         """
         if self.error is not None:
             raise self.error
+        self.certificates.append(certificate)
         if called != self.called or (self.titles and calling not in self.titles):
             self.refused.append((calling, called, address))
             raise ForbiddenError("not admitted")
         return device(calling, permissions=self.permissions)
 
-    def recheck(self, actor: Actor) -> None:
+    def recheck(self, actor: Actor, certificate: str = "") -> None:
         """Return only if ``actor`` was not removed.
 
         Raises:
             ForbiddenError: its title is in ``removed``.
         """
         self.rechecks += 1
+        self.certificates.append(certificate)
         if self.error is not None:
             raise self.error
         if actor.id in self.removed:

@@ -5,9 +5,11 @@ Invariant: every change moves the revision (triggers do it), in the same transac
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from ipaddress import ip_network
 
 from radkeep.database.engine import Database, Row
+from radkeep.database.registry.certificates import revoke_all_of
 from radkeep.database.registry.columns import stamp, time, words
 from radkeep.identity.permissions import Service
 from radkeep.identity.records import Device
@@ -48,13 +50,14 @@ class SqlDevices:
             ).fetchall()
         return [_device(row) for row in rows]
 
-    def remove(self, device: str) -> bool:
-        """Remove; False if it is gone already."""
+    def remove(self, device: str, when: datetime) -> bool:
+        """Remove, and revoke its certificates; False if it is gone already."""
         with self._database.write() as connection:
+            revoke_all_of(connection, device, when)
             return connection.execute("DELETE FROM device WHERE id = ?", (device,)).rowcount == 1
 
     def revision(self) -> int:
-        """Return a number that grows with each change of a device or a zone."""
+        """Return a number that grows with each change of a device, certificate or zone."""
         with self._database.read() as connection:
             row = connection.execute("SELECT number FROM revision").fetchone()
         return int(row[0]) if row else 0
