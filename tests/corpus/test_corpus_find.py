@@ -1,289 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C-FIND over the real files finds what a matcher of the test's own finds, asked in ten charsets.
+"""C-FIND over the real files finds what a matcher of the tests' own finds, in ten charsets."""
 
-What there is to find comes from the files as pydicom reads them; what matches is decided here, by
-PS3.4 Section C.2.2.2 and without our own matcher.
-"""
-
-import fnmatch
-import io
 import itertools
 import random  # noqa: TID251 - the same queries each time
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import pydicom
 import pytest
-from corpus_files import Real, quiet
+from corpus_files import quiet
+from corpus_find import (
+    ITEM_KEYS,
+    PATIENT_KEYS,
+    PATIENT_ROOT,
+    World,
+    accepts,
+    encoded,
+    fits,
+    narrowed,
+    queries,
+)
 from pydicom.dataset import Dataset
 
-from radkeep.database.catalog.catalog import Catalog
-from radkeep.dicom.classes import is_storage
-from radkeep.dicom.scanner import Scanner
-from radkeep.dimse.ports import Rooms
-from radkeep.dimse.scu.proposal import Proposal
-from radkeep.dimse.scu.requestor import Requestor
-from radkeep.dimse.server import DimseServer
-from radkeep.dimse.wire.commands import CommandField
-from radkeep.domain.clock import SystemClock
-from radkeep.identity.permissions import EVERYTHING
-from radkeep.identity.policy import Policy
-from radkeep.retrieval.search import Search
-from radkeep.testing.arrivals import arrival
-from radkeep.testing.audit import MemoryAuditLog
-from radkeep.testing.dimse import FakeAdmission, FakeStore, LoopThread
-
-STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
-PENDING = 0xFF00
 QUERIES = 1_000
-MISREAD = frozenset({"charsets/fo-dicom__chrGB2312.dcm"})  # by pydicom: escapes stay in its text
-STUDY_KEYS = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
-    "AccessionNumber", "StudyID", "StudyDescription", "ReferringPhysicianName",
-    "StudyInstanceUID", "ModalitiesInStudy",
-)  # fmt: skip
-SERIES_KEYS = ("Modality", "SeriesNumber", "SeriesDescription", "BodyPartExamined",
-               "SeriesDate", "SeriesTime", "ProtocolName", "SeriesInstanceUID")  # fmt: skip
-INSTANCE_KEYS = ("InstanceNumber", "SOPClassUID", "SOPInstanceUID", "ContentDate", "ContentTime",
-                 "Rows", "NumberOfFrames", "AcquisitionDateTime")  # fmt: skip
-UNIQUE = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
-CHARSETS = (
-    "ISO_IR 100", "ISO_IR 101", "ISO_IR 109", "ISO_IR 144", "ISO_IR 127", "ISO_IR 126",
-    "ISO_IR 138", "ISO_IR 148", "ISO_IR 13", "ISO_IR 192", "GB18030", "GBK",
-    "ISO 2022 IR 149", "ISO 2022 IR 87",
-)  # fmt: skip
-Entity = dict[str, list[str]]
-
-
-@dataclass
-class World:
-    """What there is, by level, and a client."""
-
-    entities: Mapping[str, Mapping[str, Entity]]  # level -> unique key -> values of all keys
-    link: Requestor
-
-    def find(self, level: str, asked: Dataset) -> list[str]:
-        """Return the unique keys that the server finds."""
-        asked.QueryRetrieveLevel = level
-        if UNIQUE[level] not in asked:
-            setattr(asked, UNIQUE[level], "")
-        (context,) = self.link.contexts.values()
-        command = self.link.command(CommandField.C_FIND, STUDY_ROOT)
-        said = dcmwrite(asked)
-        self.link.send(context, command, [(said, True)])
-        found = []
-        while True:
-            answer, data = self.link.receive()
-            if answer.status != PENDING:
-                assert answer.status == 0, hex(answer.status or 0)
-                return sorted(found)
-            one = pydicom.dcmread(io.BytesIO(data), force=True)
-            found.append(str(one[UNIQUE[level]].value))
-
-
-@pytest.fixture(scope="module")
-def world(
-    storable: Sequence[Sequence[Real]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
-    """Serve every storable file of the corpus whose SOP Instance UID comes first."""
-    catalog = Catalog.open(tmp_path_factory.mktemp("find") / "catalog.db", bytes(32))
-    reals = [real for real in storable[0] if real.name not in MISREAD]
-    arrivals = []
-    for real in reals:
-        scanner = Scanner(None)
-        scanner.feed(memoryview(real.content))
-        arrivals.append(
-            arrival(scanner.finish().facts, organization="org", offset=len(arrivals),
-                    second=len(arrivals))
-        )  # fmt: skip
-    catalog.commit("a" * 32, 1, arrivals)
-    finder = Search(catalog=catalog, policy=Policy(), audit=MemoryAuditLog(), clock=SystemClock())
-    admission, store, loop = FakeAdmission(), FakeStore(), LoopThread()
-    admission.permissions = EVERYTHING
-    server = DimseServer(
-        admission=admission, store=store, supports=is_storage, rooms=Rooms(finder=finder)
-    )
-
-    async def listen() -> int:
-        await server.__aenter__()
-        return await server.listen("127.0.0.1", 0)
-
-    port = loop.run(listen())
-    proposal = Proposal(
-        host="127.0.0.1",
-        port=port,
-        called="RADKEEP",
-        calling="WS1",
-        contexts=[(STUDY_ROOT, ["1.2.840.10008.1.2.1"])],
-        extended=((STUDY_ROOT, b"\1"),),  # relational
-    )
-    link = Requestor(proposal)
-    assert link.user.extended == ((STUDY_ROOT, b"\1"),)
-    yield World(gathered(reals), link)
-    link.release()
-    loop.run(server.close())
-    loop.close()
-    store.close()
-    catalog.close()
-
-
-def dcmwrite(asked: Dataset) -> bytes:
-    out = io.BytesIO()
-    pydicom.dcmwrite(out, asked, little_endian=True, implicit_vr=False)
-    return out.getvalue()
-
-
-def gathered(reals: Sequence[Real]) -> dict[str, dict[str, Entity]]:
-    """Return the entities as the files tell: of several values of one study the first counts."""
-    studies: dict[str, Entity] = {}
-    series: dict[str, Entity] = {}
-    instances: dict[str, Entity] = {}
-    modalities: dict[str, set[str]] = {}
-    for real in reals:
-        with quiet():
-            read = pydicom.dcmread(io.BytesIO(real.content), force=True, stop_before_pixels=True)
-            study = studies.setdefault(real.study, {})
-            _add(study, read, STUDY_KEYS)
-            one = series.setdefault(real.series, {})
-            _add(one, read, SERIES_KEYS)
-            one["of"] = [real.study]
-            own: Entity = {}
-            _add(own, read, INSTANCE_KEYS)
-            own["of"] = [real.series]
-            instances[real.sop_instance] = own
-    for one in series.values():
-        modalities.setdefault(one["of"][0], set()).update(one.get("Modality", []))
-    for uid, study in studies.items():
-        study["ModalitiesInStudy"] = sorted(modalities[uid])
-    for one in series.values():
-        one.update(studies[one["of"][0]])
-    for one in instances.values():
-        one.update(series[one["of"][0]])
-    return {"STUDY": studies, "SERIES": series, "IMAGE": instances}
-
-
-def _add(entity: Entity, read: Dataset, keys: Sequence[str]) -> None:
-    for key in keys:
-        if entity.get(key) or key not in read:
-            continue
-        value = read[key].value
-        several = value if isinstance(value, (list, pydicom.multival.MultiValue)) else [value]
-        texts = [str(one).strip(" \0") for one in several if one is not None]
-        if any(texts):
-            entity[key] = texts
-
-
-def folded(name: str) -> str:
-    apart = unicodedata.normalize("NFKD", name)
-    plain = "".join(char for char in apart if not unicodedata.combining(char)).casefold()
-    return " ".join(plain.split()).rstrip("^ ")
-
-
-def wild(pattern: str, text: str) -> bool:
-    """Match with * and ?, which mean in a shell what they mean in DICOM."""
-    return fnmatch.fnmatchcase(text, pattern.replace("[", "[[]"))
-
-
-def accepts(key: str, wanted: str, values: Sequence[str]) -> bool:
-    vr = pydicom.datadict.dictionary_VR(key)
-    if vr == "UI":
-        return any(value in wanted.split("\\") for value in values)
-    if vr == "PN":
-        groups = [folded(group) for value in values for group in value.split("=") if group]
-        return any(wild(folded(wanted), group) for group in groups if group)
-    if vr in ("DA", "TM", "DT") and "-" in wanted:
-        low, _, high = wanted.partition("-")
-        return any(
-            value and (not low or value >= low) and (not high or value[: len(high)] <= high)
-            for value in values
-        )
-    if vr in ("TM", "DT"):
-        return any(value.startswith(wanted) and value >= wanted for value in values)
-    if vr in ("IS", "US"):
-        return any(value and float(value) == float(wanted) for value in values)
-    return any(wild(wanted, value) for value in values)
-
-
-def fits(key: str, value: str) -> bool:
-    """Tell whether a value can be made a key: values against their VR cannot."""
-    vr = pydicom.datadict.dictionary_VR(key)
-    if any(mark in value for mark in "*?\\"):
-        return False
-    if vr == "DA":
-        return len(value) == 8 and value.isdigit()
-    if vr in ("TM", "DT"):
-        return value.replace(".", "").isdigit() and len(value) % 2 == 0 and "." not in value
-    if vr == "IS":
-        return value.lstrip("+-").isdigit()
-    return bool(value.strip("^= "))
-
-
-def narrowed(key: str, values: Sequence[str], dice: random.Random) -> str:
-    """Return a key text of some kind of matching that may or may not find ``value``."""
-    vr = pydicom.datadict.dictionary_VR(key)
-    value = dice.choice(values)
-    if vr == "UI":
-        return "\\".join(dice.sample(values, min(len(values), dice.choice((1, 1, 3)))))
-    if vr in ("DA", "TM", "DT"):
-        other = dice.choice(values)
-        low, high = sorted((value, other))
-        return dice.choice((value, f"{value}-", f"-{value}", f"{low}-{high}"))
-    if vr in ("IS", "US"):
-        return value
-    if vr == "PN":
-        value = dice.choice([group for group in value.split("=") if folded(group)] or ["x"])
-        value = dice.choice((value, value.lower(), value.upper()))
-        value = value if folded(value) else "x"
-    cut = dice.randrange(len(value))
-    return dice.choice(
-        (value, f"{value[:cut]}*", f"*{value[cut:]}", f"{value[:cut]}?{value[cut + 1 :]}",
-         f"{value[:cut]}*{value[cut + 1 :]}")
-    )  # fmt: skip
-
-
-def queries(world: World) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield levels and keys, each key of each level in turn."""
-    dice = random.Random(4)
-    of_level = {
-        "STUDY": STUDY_KEYS,
-        "SERIES": STUDY_KEYS + SERIES_KEYS,
-        "IMAGE": STUDY_KEYS + SERIES_KEYS + INSTANCE_KEYS,
-    }
-    turns = itertools.cycle([(level, key) for level, keys in of_level.items() for key in keys])
-    while True:
-        level, key = next(turns)
-        wanted = {}
-        for one in dict.fromkeys((key, *dice.sample(of_level[level], dice.choice((0, 0, 1, 2))))):
-            known = sorted(
-                {v for e in world.entities[level].values() for v in e.get(one, []) if fits(one, v)}
-            )
-            if known:
-                wanted[one] = narrowed(one, known, dice)
-        if wanted and all(text.strip("*") for text in wanted.values()):
-            yield level, wanted
-
-
-def encoded(wanted: Mapping[str, str], dice: random.Random) -> tuple[str, Dataset] | None:
-    """Return the identifier in some charset that can say it."""
-    text = "".join(wanted.values())
-    for name in dice.sample(CHARSETS, len(CHARSETS)):
-        codec = pydicom.charset.python_encoding[name]
-        try:
-            if text.encode(codec).decode(codec) != text:
-                continue
-        except UnicodeError:
-            continue
-        names = f"\\{name}" if name.startswith("ISO 2022") else name
-        asked = Dataset()
-        asked.SpecificCharacterSet = names.split("\\")
-        for key, value in wanted.items():
-            vr = pydicom.datadict.dictionary_VR(key)
-            setattr(asked, key, int(value) if vr == "US" else value)
-        again = pydicom.dcmread(io.BytesIO(dcmwrite(asked)), force=True)
-        if "?" in text or not any("?" in str(again[key].value) for key in wanted):
-            return name, asked  # else pydicom could not say it after all
-    return None
 
 
 def test_found_is_what_matches(world: World) -> None:
@@ -305,3 +43,104 @@ def test_found_is_what_matches(world: World) -> None:
         asked_in[said[0]] = asked_in.get(said[0], 0) + 1
     assert hits > QUERIES / 2
     assert len(asked_in) >= 10
+
+
+def patients(world: World, wanted: Mapping[str, str]) -> list[str]:
+    """Return the IDs of the patients of whom some study fits."""
+    found: dict[tuple[str, ...], str] = {}
+    for study in world.entities["STUDY"].values():
+        if all(accepts(key, text, study.get(key, [])) for key, text in wanted.items()):
+            name, birth = ("".join(study.get(key, [])) for key in PATIENT_KEYS[::2])
+            identifier = "".join(study.get("PatientID", []))
+            who = (identifier,) if identifier else ("", name, birth)
+            found.setdefault(who, identifier)
+    return sorted(found.values())
+
+
+def test_patients_are_those_of_the_studies_that_match(world: World) -> None:
+    dice = random.Random(5)
+    hits = 0
+    for number in range(150):
+        wanted = {}
+        for key in dice.sample(PATIENT_KEYS, dice.choice((1, 1, 2))):
+            known = {v for e in world.entities["STUDY"].values() for v in e.get(key, [])}
+            wanted[key] = narrowed(key, sorted(v for v in known if fits(key, v)), dice)
+        wanted = {key: text for key, text in wanted.items() if text.strip("*")}
+        with quiet(), pydicom.config.disable_value_validation():
+            said = encoded(wanted, dice)
+            assert said is not None
+            found = world.find("PATIENT", said[1], PATIENT_ROOT)
+        assert found == patients(world, wanted), (number, wanted)
+        hits += bool(found)
+    assert hits > 75
+
+
+@pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE"])
+def test_what_asks_for_nothing_finds_all(world: World, level: str) -> None:
+    everything = sorted(world.entities[level])
+    for text in ("", "*"):
+        asked = Dataset()
+        for key in ("PatientName", "PatientID", "StudyDescription"):
+            setattr(asked, key, text)
+        asked.StudyDate = asked.StudyTime = ""
+        assert world.find(level, asked) == everything
+    assert world.find("PATIENT", Dataset(), PATIENT_ROOT) == patients(world, {})
+
+
+def test_date_and_time_as_one(world: World) -> None:
+    dice = random.Random(6)
+    studies = world.entities["STUDY"]
+    moments = sorted(
+        (study["StudyDate"][0], study["StudyTime"][0][:6])
+        for study in studies.values()
+        if fits("StudyDate", study.get("StudyDate", ["x"])[0])
+        and fits("StudyTime", study.get("StudyTime", ["x"])[0][:6])
+    )
+    hits = 0
+    for number in range(100):
+        low, high = sorted((dice.choice(moments), dice.choice(moments)))
+        asked = Dataset()
+        asked.StudyDate, asked.StudyTime = f"{low[0]}-{high[0]}", f"{low[1]}-{high[1]}"
+        expected = sorted(
+            uid
+            for uid, study in studies.items()
+            if (day := "".join(study.get("StudyDate", [])))
+            and low <= (day, time := "".join(study.get("StudyTime", [])))
+            and (day, time[: len(high[1])]) <= high
+        )
+        assert world.find("STUDY", asked, moments=True) == expected, (number, low, high)
+        hits += bool(expected)
+    assert hits > 50
+
+
+def test_one_item_of_a_sequence_has_to_match(world: World) -> None:
+    dice = random.Random(7)
+    hits = 0
+    for number in range(150):
+        sequence = dice.choice(sorted(ITEM_KEYS))
+        known = [item for one in world.items.values() for item in one.get(sequence, []) if item]
+        keys = {key: value for key, (value, *_) in dice.choice(known).items() if fits(key, value)}
+        other = dice.choice(known)
+        wanted = Dataset()
+        texts = {}
+        for key, value in keys.items():
+            cut = dice.randrange(len(value))
+            again = other.get(key, [value])[0]
+            texts[key] = dice.choice((value, f"{value[:cut]}*", value[:cut] + "*", again, ""))
+            with quiet(), pydicom.config.disable_value_validation():
+                setattr(wanted, key, texts[key])
+        asked = Dataset()
+        setattr(asked, sequence, [wanted])
+        narrowing = {key: text for key, text in texts.items() if text.strip("*")}
+        expected = sorted(
+            uid
+            for uid, sequences in world.items.items()
+            if not narrowing
+            or any(
+                all(accepts(key, text, item.get(key, [])) for key, text in narrowing.items())
+                for item in sequences.get(sequence, [])
+            )
+        )
+        assert world.find("SERIES", asked) == expected, (number, sequence, texts)
+        hits += 0 < len(expected) < len(world.items)
+    assert hits > 75

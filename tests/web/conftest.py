@@ -44,9 +44,12 @@ from radkeep.identity.tokens import Tokens
 from radkeep.identity.zones import Zones
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 from radkeep.testing.audit import MemoryAuditLog
+from radkeep.testing.deletions import MemoryDeletions
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 from radkeep.testing.records import FixedKeys
 from radkeep.web.api.routes import ApiParts, api_routes
@@ -100,16 +103,16 @@ class House:
             clock=self.clock,
             limit=OBJECT_LIMIT,
         )
-        self.search = Search(
-            catalog=self.catalog, policy=policy, audit=self.audit, clock=self.clock
-        )
-        self.fetch = Fetch(
-            catalog=self.catalog,
-            records=self.records,
-            policy=policy,
-            audit=self.audit,
-            clock=self.clock,
-        )
+        memory = MemoryDeletions()
+        ways = {
+            "catalog": Overlay(deletions=memory, catalog=self.catalog),
+            "policy": policy,
+            "audit": self.audit,
+            "clock": self.clock,
+        }
+        self.search = Search(**ways)
+        self.deletions = Deletions(store=memory, **ways)
+        self.fetch = Fetch(records=self.records, **ways)
         registry = self.registry
         self.organizations = Organizations(
             organizations=registry.organizations,
@@ -167,6 +170,7 @@ class House:
             knocks=knocks,
             zones=Zones(zones=registry.zones, deeds=deeds, clock=self.clock),
             demo=Demo(registry=registry, sessions=self.sessions, deeds=deeds, clock=self.clock),
+            deletions=self.deletions,
             status=lambda _actor: {"instances": 0},
             trail=Trail(self.audit),
             public_origin=BASE,
@@ -183,7 +187,13 @@ class House:
     def routes(self) -> list[GuardedRoute]:
         surface = Surface(kit=self.kit)
         return [
-            *dicomweb_routes(surface, store=self.store, search=self.search, fetch=self.fetch),
+            *dicomweb_routes(
+                surface,
+                store=self.store,
+                search=self.search,
+                fetch=self.fetch,
+                deletions=self.deletions,
+            ),
             *api_routes(self.kit, self.parts),
             *health_routes(surface, lambda: True),
         ]

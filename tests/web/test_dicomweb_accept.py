@@ -33,6 +33,9 @@ DICOM = Form("application/dicom", multipart=True)
         (f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT}', J2K, None),
         ("application/dicom", EXPLICIT, Form("application/dicom", multipart=False)),
         ("application/zip", EXPLICIT, None),
+        ("*/*, application/dicom;q=0", EXPLICIT, None),
+        ("application/dicom;q=0.5, multipart/related;q=0.7", EXPLICIT, DICOM),
+        ("*/*;q=0", EXPLICIT, None),
         ("application/zip, */*;q=0.1", EXPLICIT, DICOM),
         ('multipart/related; type="image/jpeg"', EXPLICIT, None),
     ],
@@ -74,6 +77,11 @@ def test_several_instances_need_multipart_and_one_syntax() -> None:
         ('multipart/related; type="image/*"', J2K, Form("image/jp2", multipart=True)),
         ('multipart/related; type="image/jpeg"', J2K, None),
         ("image/jp2", J2K, Form("image/jp2", multipart=False)),
+        (
+            "multipart/related, application/octet-stream;q=0",
+            J2K,
+            Form("image/jp2", multipart=True),
+        ),
         ("application/octet-stream", J2K, Form("application/octet-stream", multipart=False)),
     ],
 )

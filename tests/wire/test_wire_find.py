@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """C-FIND over a real socket, asked by pynetdicom and by DCMTK's findscu."""
 
+import io
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import pydicom
 import pytest
 from pydicom.config import disable_value_validation
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from radkeep.audit.events import EventId, EventType
 from radkeep.database.catalog.catalog import Catalog
+from radkeep.dicom.scanner import Scanner
 from radkeep.identity.permissions import Permission
 from radkeep.retrieval.search import Search
 from radkeep.testing.arrivals import ROOT, arrival, facts
@@ -131,8 +135,66 @@ def test_what_we_do_not_know_is_told(clinic: Door) -> None:
     item = Dataset()
     item.ScheduledProcedureStepID = "S"
     statuses, _ = ask(clinic, identifier("SERIES", StudyInstanceUID=f"{ROOT}.1",
-                                         RequestAttributesSequence=[item]))  # fmt: skip
+                                         ReferencedStudySequence=[item]))  # fmt: skip
     assert statuses == [0xFF01] * 2 + [0]
+
+
+def requested(*steps: tuple[str, str]) -> list[Dataset]:
+    items = []
+    for procedure, step in steps:
+        item = Dataset()
+        item.RequestedProcedureID, item.ScheduledProcedureStepID = procedure, step
+        items.append(item)
+    return items
+
+
+@pytest.fixture
+def scheduled(open_door: Callable[..., Door], catalog: Catalog, finder: Search) -> Door:
+    """Return a door before three series, made for one or two steps of procedures."""
+    made = []
+    for number, steps in enumerate(
+        [[("R1", "S1")], [("R1", "S2"), ("R2", "S1")], [("Größe", "S3")]], 1
+    ):
+        one = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+        one.SpecificCharacterSet = "ISO_IR 100"
+        one.SeriesInstanceUID, one.SOPInstanceUID = f"1.2.{number}", f"1.2.{number}.1"
+        one.RequestAttributesSequence = requested(*steps)
+        file = io.BytesIO()
+        one.save_as(file, enforce_file_format=True)
+        scanner = Scanner(None)
+        scanner.feed(memoryview(file.getvalue()))
+        made.append(arrival(scanner.finish().facts, offset=number, organization="org"))
+    catalog.commit("a" * 32, 1, made)
+    return open_door(rooms={"finder": finder})
+
+
+@pytest.mark.parametrize(
+    ("procedure", "step", "expected"),
+    [
+        ("", "", ["1.2.1", "1.2.2", "1.2.3"]),
+        ("R1", "", ["1.2.1", "1.2.2"]),
+        ("R*", "S1", ["1.2.1", "1.2.2"]),
+        ("R1", "S1", ["1.2.1"]),  # one item has to fit both
+        ("Gr??e", "", ["1.2.3"]),
+        ("R3", "", []),
+    ],
+)
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
+def test_keys_of_a_sequence(
+    scheduled: Door, procedure: str, step: str, expected: list[str], syntax: str
+) -> None:
+    study = str(pydicom.dcmread(get_testdata_file("CT_small.dcm")).StudyInstanceUID)
+    asked = identifier("SERIES", StudyInstanceUID=study, SeriesInstanceUID="",
+                       RequestAttributesSequence=requested((procedure, step)))  # fmt: skip
+    statuses, found = ask(scheduled, asked, syntaxes=[syntax])
+    assert statuses == [0xFF00] * len(expected) + [0]
+    assert sorted(one.SeriesInstanceUID for one in found) == expected
+    for one in found:
+        for item in one.RequestAttributesSequence:
+            assert set(item.dir()) == {"RequestedProcedureID", "ScheduledProcedureStepID"}
+    if expected == ["1.2.3"]:
+        assert found[0].SpecificCharacterSet == "ISO_IR 192"
+        assert found[0].RequestAttributesSequence[0].RequestedProcedureID == "Größe"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role, evt
 from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from radkeep.audit.events import EventId
 from radkeep.database.catalog.catalog import Catalog
@@ -89,6 +90,7 @@ def get(
     answer: Callable[[Event], int] = lambda _: 0,
     roles: bool = True,
     max_pdu: int = 16_382,
+    extended: Sequence[SOPClassExtendedNegotiation] = (),
 ) -> tuple[dict[str, tuple[str, bytes]], list[Dataset], list[Dataset | None]]:
     """Return what arrives with its transfer syntax, the statuses and the identifiers."""
     arrived: dict[str, tuple[str, bytes]] = {}
@@ -112,7 +114,10 @@ def get(
     link = ae.associate(
         *door.address,
         ae_title="RADKEEP",
-        ext_neg=[build_role(name, scp_role=True) for name, _ in contexts] if roles else [],
+        ext_neg=[
+            *([build_role(name, scp_role=True) for name, _ in contexts] if roles else []),
+            *extended,
+        ],
         evt_handlers=[(evt.EVT_C_STORE, keep)],
     )
     assert link.is_established
@@ -175,6 +180,49 @@ def test_headers_are_rewritten_where_nothing_is_lost(clinic: Door, held: dict[st
     for uid, (syntax, content) in arrived.items():
         assert syntax == IMPLICIT
         assert content[-60_000:] == held[uid][-60_000:]
+
+
+@pytest.mark.parametrize(
+    ("syntaxes", "accepted"),
+    [
+        ([IMPLICIT, EXPLICIT], IMPLICIT),
+        ([EXPLICIT, IMPLICIT], EXPLICIT),
+    ],
+)
+def test_of_one_context_the_requester_s_first_syntax_is_taken(
+    clinic: Door, syntaxes: list[str], accepted: str
+) -> None:
+    asked = wanted("SERIES", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.1")
+    arrived, statuses, _ = get(clinic, asked, [(CT, syntaxes)])
+    assert {syntax for syntax, _ in arrived.values()} == {accepted}
+    assert counts(statuses[-1]) == (6, 0, 0)
+
+
+def test_private_and_new_classes_come_and_go(
+    clinic: Door, catalog: Catalog, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = ["1.3.12.2.1107.5.9.1", "1.2.840.10008.5.1.4.1.1.999.1"]
+    sets = [data_set(1, sop_class=name, series=7 + at) for at, name in enumerate(classes)]
+    catalog.commit("a" * 32, 2, [shelf.put(one, EXPLICIT) for one in sets])
+    study = wanted("STUDY", StudyInstanceUID=STUDY)
+    arrived, statuses, _ = get(clinic, study, [(name, [EXPLICIT]) for name in classes])
+    assert sorted(content for _, content in arrived.values()) == sorted(sets)
+    assert counts(statuses[-1]) == (2, 8, 0)
+    monkeypatch.setattr("pynetdicom._config.UNRESTRICTED_STORAGE_SERVICE", True)
+    with receiver(clinic, [(name, [EXPLICIT]) for name in classes]) as got:
+        statuses, _ = move(clinic, study)
+    assert {str(e.request.AffectedSOPClassUID) for e in got} >= set(classes)
+    assert counts(statuses[-1]) == (10, 0, 0)
+
+
+def test_relational_retrieval_if_agreed(clinic: Door) -> None:
+    series = wanted("SERIES", SeriesInstanceUID=f"{STUDY}.1")
+    assert get(clinic, series, [(CT, [EXPLICIT])])[1][-1].Status == 0xA900
+    item = SOPClassExtendedNegotiation()
+    item.sop_class_uid, item.service_class_application_information = GET, b"\1"
+    arrived, statuses, _ = get(clinic, series, [(CT, [EXPLICIT])], extended=[item])
+    assert statuses[-1].Status == 0
+    assert len(arrived) == 6
 
 
 @pytest.mark.parametrize(
@@ -365,6 +413,27 @@ def test_a_destination_that_breaks_off_gets_the_rest_anew(clinic: Door) -> None:
     assert counts(statuses[-1]) == (5, 1, 0)
     assert found[-1].FailedSOPInstanceUIDList == f"{STUDY}.1.2"
     assert len(got) == 6
+
+
+def test_the_next_move_goes_over_the_same_association(clinic: Door) -> None:
+    series = wanted("SERIES", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.1")
+    image = wanted("IMAGE", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.1",
+                   SOPInstanceUID=f"{STUDY}.1.2")  # fmt: skip
+    with receiver(clinic, [(CT, [EXPLICIT]), (SR, [EXPLICIT])]) as got:
+        for asked in (series, image):
+            statuses, _ = move(clinic, asked)
+            assert statuses[-1].Status == 0
+        assert len(got) == 7
+        assert len({id(e.assoc) for e in got}) == 1
+        report = wanted("SERIES", StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.2")
+        assert move(clinic, report)[0][-1].Status == 0  # was not proposed: another association
+        assert len({id(e.assoc) for e in got}) == 2
+        got[-1].assoc.abort()  # the peer ends it while it waits
+        assert counts(move(clinic, report)[0][-1]) == (1, 0, 0)
+        assert len({id(e.assoc) for e in got}) == 3
+        clinic.destinations.forbidden.add("127.0.0.1")
+        assert move(clinic, report)[0][-1].Status == 0xA702
+        assert len(got) == 9
 
 
 def test_a_requester_that_vanishes_ends_the_move(clinic: Door) -> None:

@@ -33,7 +33,9 @@ from radkeep.identity.assembly import assemble
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
 from radkeep.retrieval.commitment import Commitments
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 from radkeep.retrieval.selection import Selection
 
@@ -101,25 +103,37 @@ class House:
             clock=self.clock,
             limit=base.config.archive.max_object_bytes,
         )
+        deletions = self.registry.deletions
+        shown = Overlay(deletions=deletions, catalog=self.catalog)
         self.search: Final = Search(
-            catalog=self.catalog, policy=policy, audit=base.audit, clock=self.clock
+            catalog=shown,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.deletions: Final = Deletions(
+            catalog=shown,
+            store=deletions,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
         )
         self.fetch: Final = Fetch(
-            catalog=self.catalog,
+            catalog=shown,
             records=self.records,
             policy=policy,
             audit=base.audit,
             clock=self.clock,
         )
         self.selection: Final = Selection(
-            catalog=self.catalog,
+            catalog=shown,
             fetch=self.fetch,
             policy=policy,
             audit=base.audit,
             clock=self.clock,
         )
         self.commitments: Final = Commitments(
-            catalog=self.catalog,
+            catalog=shown,
             records=self.records,
             policy=policy,
             audit=base.audit,

@@ -69,6 +69,7 @@ def web_application(
         knocks=people.knocks,
         zones=people.zones,
         demo=people.demo,
+        deletions=house.deletions,
         status=_status(house),
         trail=Trail(read_audit, policy=people.policy, audit=house.audit, clock=house.clock),
         public_origin=origin,
@@ -84,7 +85,13 @@ def web_application(
     data = Surface(kit=kit)
     return application(
         [
-            *dicomweb_routes(data, store=house.store, search=house.search, fetch=house.fetch),
+            *dicomweb_routes(
+                data,
+                store=house.store,
+                search=house.search,
+                fetch=house.fetch,
+                deletions=house.deletions,
+            ),
             *viewer_routes(pages, viewer),
             *portal_routes(kit, portal, frames),
             *api_routes(kit, api),

@@ -6,7 +6,7 @@ Invariant: the catalog's SQL must select what this selects; its tests compare th
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, assert_never
 
@@ -39,8 +39,26 @@ def fold(name: str) -> str:
 
 
 def matches(filters: Iterable[Match], entity: Json) -> bool:
-    """Tell whether the DICOM JSON object ``entity`` fulfills all ``filters``."""
-    return all(_fulfills(match, entity) for match in filters)
+    """Tell whether the DICOM JSON object ``entity`` fulfills all ``filters``.
+
+    Keys of one sequence ask for one item that fulfills them all (PS3.4 Section C.2.2.2.6).
+    """
+    within: dict[int, list[Match]] = {}
+    for match in filters:
+        if len(match.path) > 1:
+            if match.kind is not MatchKind.UNIVERSAL:
+                below = Match(match.path[1:], match.kind, match.values)
+                within.setdefault(match.path[0], []).append(below)
+        elif not _fulfills(match, entity):
+            return False
+    return all(
+        any(matches(below, item) for item in _items(entity, tag)) for tag, below in within.items()
+    )
+
+
+def _items(entity: Json, tag: int) -> Sequence[Json]:
+    items: Sequence[Json] = entity.get(f"{tag:08X}", {}).get("Value", [])
+    return items
 
 
 def _fulfills(match: Match, entity: Json) -> bool:
@@ -49,16 +67,12 @@ def _fulfills(match: Match, entity: Json) -> bool:
     if match.kind is MatchKind.MOMENT:
         return _meanwhile(match, entity)
     vr = vr_of(match.tag)
-    return any(_accepts(match, value, vr) for value in _values(entity, match.path))
+    return any(_accepts(match, value, vr) for value in _values(entity, match.tag))
 
 
-def _values(entity: Json, path: tuple[int, ...]) -> Iterator[object]:
-    found = entity.get(f"{path[0]:08X}", {}).get("Value", [])
-    if len(path) == 1:
-        yield from found
-    else:
-        for item in found:
-            yield from _values(item, path[1:])
+def _values(entity: Json, tag: int) -> Sequence[object]:
+    found: Sequence[object] = entity.get(f"{tag:08X}", {}).get("Value", [])
+    return found
 
 
 def _accepts(match: Match, value: object, vr: str) -> bool:
@@ -84,7 +98,7 @@ def _accepts(match: Match, value: object, vr: str) -> bool:
 def _meanwhile(match: Match, entity: Json) -> bool:
     """Match the first date with the time that belongs to it (PS3.4 Section C.2.2.2.5.2)."""
     day, time = (
-        str(next(_values(entity, (tag,)), None) or "") for tag in (match.tag, TIMES[match.tag])
+        str(next(iter(_values(entity, tag)), None) or "") for tag in (match.tag, TIMES[match.tag])
     )
     first_day, first_time, last_day, last_time = match.values
     if not day:

@@ -23,6 +23,7 @@ DATA_SET_MISMATCH: Final = 0xA900  # Data Set does not match SOP Class
 CANNOT_UNDERSTAND: Final = 0xC000
 INVALID_UID: Final = 0xC001
 INSTANCE_CONFLICT: Final = 0xC010  # other content under this SOP Instance UID: quarantined
+INSTANCE_DELETED: Final = 0xC011  # people deleted it; sending it again does not bring it back
 
 BY_KIND: Final = {
     Kind.INVALID: CANNOT_UNDERSTAND,
@@ -41,6 +42,7 @@ BY_KIND: Final = {
 BY_CODE: Final = {
     "identifier-mismatch": DATA_SET_MISMATCH,  # PS3.4 Tables C.4-1 to C.4-3
     "invalid-uid": INVALID_UID,
+    "instance-deleted": INSTANCE_DELETED,
     "uid-mismatch": DATA_SET_MISMATCH,
     "keys-locked": PROCESSING_FAILURE,
     "audit-unavailable": PROCESSING_FAILURE,

@@ -5,14 +5,14 @@ Invariant: a key that we cannot match is left out of the query and every answer 
 whatever else was asked narrows what is found.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
 from radkeep.dicom.dictionary import vr_of
 from radkeep.dicom.encode import Element
-from radkeep.dicom.identifiers import Path, answer
+from radkeep.dicom.identifiers import Path, Tags, answer
 from radkeep.dicom.levels import BY_LEVEL, MODALITIES_IN_STUDY, SPECIFIC_CHARACTER_SET
 from radkeep.dicom.matching import TIMES
 from radkeep.dicom.query import Level, Match, MatchKind, Query
@@ -67,6 +67,7 @@ class FindScp:
         supported = _supported(asked.level)
         tags = [path[0] for path in asked.keys if len(path) == 1 and path[0] not in _CONTROL]
         returned = [tag for tag in tags if tag in supported]
+        shown = _shown(asked.keys, returned)
         whole = (
             len(matched) == len(filters)
             and len(returned) == len(tags)
@@ -84,13 +85,15 @@ class FindScp:
             (_AVAILABILITY, "CS", "ONLINE"),
         ]
         explicit = request.context.transfer_syntax != IMPLICIT_LITTLE
+        spoken = asked.keys.get((SPECIFIC_CHARACTER_SET,)) or ""
         status = PENDING if whole else PENDING_WITHOUT_SOME
         for row in page.rows:
             if courier.cancelled:
                 courier.respond(CANCELLED)
                 return
             courier.respond(
-                status, identifier=answer(_decode(row), returned, fixed, explicit=explicit)
+                status,
+                identifier=answer(_decode(row), shown, fixed, explicit=explicit, charset=spoken),
             )
         if page.more:
             courier.respond(OUT_OF_RESOURCES, comment=f"more than {self._cap} matches: ask closer")
@@ -105,6 +108,17 @@ def _supported(level: Level) -> frozenset[int]:
     uppers = _UPWARD[: _UPWARD.index(level) + 1]
     # In the study root a study also tells of its patient (PS3.4 Table C.6-5).
     return frozenset(tag for upper in uppers for tag in (*BY_LEVEL[upper], *_COUNTED[upper]))
+
+
+def _shown(keys: Mapping[Path, str | None], returned: Iterable[int]) -> Tags:
+    """Return what answers show: of the items of a sequence what the query named in its item."""
+    shown: dict[int, Any] = {tag: {} for tag in returned}
+    for path in keys:
+        if path[0] in shown:
+            level = shown
+            for tag in path:
+                level = level.setdefault(tag, {})
+    return shown
 
 
 def _filters(keys: Mapping[Path, str | None], *, combined: bool) -> Iterator[Match]:

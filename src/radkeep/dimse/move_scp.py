@@ -14,7 +14,7 @@ import structlog
 from radkeep.dicom.recode import SOURCES, TARGETS
 from radkeep.dimse.courier import Courier
 from radkeep.dimse.ports import Destination, Destinations, Selector
-from radkeep.dimse.scu.calling import Caller
+from radkeep.dimse.scu.links import Links
 from radkeep.dimse.scu.proposal import PeerError
 from radkeep.dimse.scu.requestor import MAX_CONTEXTS, Requestor
 from radkeep.dimse.suboperations import PENDING, Parcel, Routes, Tally, wanted
@@ -33,7 +33,11 @@ class MoveScp:
     """Sends to others what is asked for."""
 
     def __init__(self, selector: Selector, destinations: Destinations) -> None:
-        self._selector, self._caller = selector, Caller(destinations)
+        self._selector, self._links = selector, Links(destinations)
+
+    def close(self) -> None:
+        """End the associations that wait for another request."""
+        self._links.close()
 
     def run(self, courier: Courier) -> None:
         """Answer one C-MOVE-RQ.
@@ -45,7 +49,7 @@ class MoveScp:
         title = request.command.texts.get(Element.MOVE_DESTINATION, "")
         asked = wanted(request)
         try:
-            destination = self._caller.destination(request.actor.organization, title)
+            destination = self._links.destination(request.actor.organization, title)
         except NotFoundError:
             courier.respond(UNKNOWN_DESTINATION, comment="the move destination is unknown")
             return
@@ -53,7 +57,7 @@ class MoveScp:
             request.actor, asked, permission=Permission.STUDY_SEND, purpose="c-move"
         )
         tally = Tally(len(found))
-        delivery = _Delivery(courier, destination, self._caller, tally)
+        delivery = _Delivery(courier, destination, self._links, tally)
         try:
             for part in _parts(found):
                 delivery.deliver(part)
@@ -75,38 +79,45 @@ class _Delivery:
         self,
         courier: Courier,
         destination: Destination,
-        caller: Caller,
+        links: Links,
         tally: Tally,
     ) -> None:
         self.reason = ""  # why instances failed, safe for a peer
         self._courier, self._tally = courier, tally
-        self._destination, self._caller = destination, caller
+        self._destination, self._links = destination, links
+        self._used = False  # the association served somebody else before, and nothing of us yet
         self._link: Requestor | None = None
+        self._routes = Routes(())
         self._attempts = _ATTEMPTS
 
     def deliver(self, instances: Sequence[Retrieved]) -> None:
         """Send ``instances``, which one association has contexts for."""
         self.close()
-        routes = Routes(())
         for instance in instances:
             if self._courier.cancelled or self._courier.gone:
                 return
-            if self._link is None and self._attempts:
-                self._link = self._open(instances)
-                routes = Routes(self._link.contexts.values() if self._link else ())
-            self._tally.count(str(instance.stored.sop_instance), self._one(routes, instance))
+            status = self._one(instances, instance)
+            if self._used and self._link is None:  # it had ended meanwhile: that is no failure
+                status = self._one(instances, instance)
+            self._used = False
+            self._tally.count(str(instance.stored.sop_instance), status)
             if self._tally.remaining:
                 self._courier.respond(PENDING, counts=self._tally.numbers(remaining=True))
                 self._courier.flush()
 
     def close(self) -> None:
-        """End the association, if there is one."""
+        """Let the association, if there is one, wait for the next request."""
         link, self._link = self._link, None
         if link is not None:
-            link.release()
+            actor = self._courier.request.actor
+            calling = self._courier.request.called
+            self._links.give(actor.organization, self._destination, calling, link)
 
-    def _one(self, routes: Routes, instance: Retrieved) -> int | None:
-        parcel = routes.parcel(instance) if self._link is not None else None
+    def _one(self, instances: Sequence[Retrieved], instance: Retrieved) -> int | None:
+        if self._link is None and self._attempts:
+            self._link = self._open(instances)
+            self._routes = Routes(self._link.contexts.values() if self._link else ())
+        parcel = self._routes.parcel(instance) if self._link is not None else None
         if self._link is None or parcel is None:
             self.reason = self.reason or "the destination takes not all classes or syntaxes"
             return None
@@ -117,7 +128,7 @@ class _Delivery:
             self.reason = str(error)
             self._link.abort()
             self._link = None
-            self._attempts -= 1
+            self._attempts -= not self._used
             return None
         self._attempts = _ATTEMPTS
         return status
@@ -135,7 +146,7 @@ class _Delivery:
     def _open(self, instances: Iterable[Retrieved]) -> Requestor | None:
         request = self._courier.request
         try:
-            return self._caller.call(
+            link, self._used = self._links.take(
                 request.actor.organization,
                 self._destination,
                 calling=request.called,
@@ -153,6 +164,7 @@ class _Delivery:
             if not isinstance(error, PeerError):
                 self._attempts = 0  # a second try would be refused, too
             return None
+        return link
 
 
 def _kind(instance: Retrieved) -> tuple[str, str]:

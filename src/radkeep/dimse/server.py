@@ -69,8 +69,7 @@ class DimseServer:
         self._settings = settings or DimseSettings()
         self._admission, self._store, self._witness = admission, store, witness
         behind = rooms or Rooms()
-        self._commitment = _commitment(behind, self._settings)
-        self._services = _services(behind, self._settings, self._commitment)
+        self._services = _services(behind, self._settings)
         pulls = CommandField.C_GET in self._services
         self._offer = Offer(
             supports_as_scu=lambda uid: pulls and supports(uid),
@@ -149,8 +148,9 @@ class DimseServer:
         for worker in self._workers:
             if not await self._loop.run_in_executor(None, worker.stop, self._settings.grace):
                 _log.error("dimse.worker.stuck")
-        if self._commitment is not None:
-            await self._loop.run_in_executor(None, self._commitment.close)
+        for service in self._services.values():
+            if isinstance(service, CommitScp | MoveScp):
+                await self._loop.run_in_executor(None, service.close)
         await self._loop.run_in_executor(None, self._operators.shutdown)
         self._outbox.close()
         await self._loop.run_in_executor(None, self._threads.shutdown)
@@ -186,9 +186,7 @@ class DimseServer:
             _log.error("dimse.incident.unrecorded", exc_info=error)
 
 
-def _services(
-    rooms: Rooms, settings: DimseSettings, commitment: CommitScp | None
-) -> Mapping[int, Service]:
+def _services(rooms: Rooms, settings: DimseSettings) -> Mapping[int, Service]:
     """Return what answers which request."""
     services: dict[int, Service] = {}
     if rooms.finder is not None:
@@ -197,18 +195,14 @@ def _services(
         services[CommandField.C_GET] = GetScp(rooms.selector)
         if rooms.destinations is not None:
             services[CommandField.C_MOVE] = MoveScp(rooms.selector, rooms.destinations)
-    if commitment is not None:
-        services[CommandField.N_ACTION] = commitment
+    if rooms.committer is not None:
+        reporter = None
+        if rooms.destinations is not None:
+            reporter = Reporter(rooms.destinations, pauses=settings.report_pauses)
+        services[CommandField.N_ACTION] = CommitScp(
+            rooms.committer, reporter, answer=settings.report_answer
+        )
     return services
-
-
-def _commitment(rooms: Rooms, settings: DimseSettings) -> CommitScp | None:
-    if rooms.committer is None:
-        return None
-    reporter = None
-    if rooms.destinations is not None:
-        reporter = Reporter(rooms.destinations, pauses=settings.report_pauses)
-    return CommitScp(rooms.committer, reporter, answer=settings.report_answer)
 
 
 async def serve(

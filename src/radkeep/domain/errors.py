@@ -86,6 +86,12 @@ class InstanceConflictError(RadkeepError):
     kind, code = Kind.CONFLICT, "instance-conflict"
 
 
+class InstanceDeletedError(RadkeepError):
+    """The instance was deleted; undoing that brings it back, sending it again does not."""
+
+    kind, code = Kind.CONFLICT, "instance-deleted"
+
+
 class AlreadyExistsError(RadkeepError):
     """Something with this name exists."""
 

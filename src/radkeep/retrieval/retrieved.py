@@ -113,6 +113,20 @@ class Retrieved:
         spans = locate(self.head, path)
         return sum(stop - start for start, stop in spans), self._read(spans)
 
+    def bulk_part(self, path: str, start: int, stop: int) -> Iterator[bytes]:
+        """Yield bytes ``start`` to ``stop`` of such a value, reading no others.
+
+        Raises:
+            NotFoundError: ``path`` names no value of this instance.
+        """
+        spans, at = [], 0
+        for first, last in locate(self.head, path):
+            low, high = max(first, first + start - at), min(last, first + stop - at)
+            if low < high:
+                spans.append((low, high))
+            at += last - first
+        return self._read(spans)
+
     def _turned(self, pixel: PixelLayout, start: int, length: int) -> Iterator[bytes]:
         """Yield bytes of big endian pixels in little endian; a frame may begin within a word."""
         skip = (start - pixel.offset) % pixel.word

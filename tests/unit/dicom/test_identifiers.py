@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radkeep.dicom.encode import encode
-from radkeep.dicom.identifiers import MAX_KEYS, answer, keys
+from radkeep.dicom.identifiers import MAX_KEYS, Tags, answer, keys
 from radkeep.domain.errors import UndecodableError
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
@@ -30,6 +30,7 @@ def test_keys_in_both_encodings(syntax: str) -> None:
         explicit=syntax == EXPLICIT,
     )
     assert keys(data, syntax) == {
+        (0x00080005,): "ISO_IR 192",
         (0x00080020,): "",
         (0x00080061,): "CT\\MR",
         (NAME,): "Müller^Zoë*",
@@ -68,7 +69,7 @@ def test_an_answer_holds_what_was_asked_for(*, explicit: bool) -> None:
         "00080061": {"vr": "CS", "Value": ["CT", None, "MR"]},
         "00200011": {"vr": "IS", "Value": [7]},
     }
-    tags = [NAME, 0x00101020, ROWS, 0x00080061, 0x00200011, 0x00080050]
+    tags = {tag: {} for tag in (NAME, 0x00101020, ROWS, 0x00080061, 0x00200011, 0x00080050)}
     made = answer(row, tags, [(0x00080052, "CS", "STUDY")], explicit=explicit)
     read = pydicom.filereader.read_dataset(
         io.BytesIO(made), is_implicit_VR=not explicit, is_little_endian=True
@@ -90,6 +91,35 @@ def test_what_cannot_be_written_does_not_break_an_answer(*, explicit: bool) -> N
         "00081030": {"vr": "LO", "Value": ["\u00e9" * 40_000]},  # 80,000 bytes in UTF-8
         "00100020": {"vr": "LO", "Value": ["P1"]},
     }
-    found = answer(row, [0x00080060, 0x00081030, 0x00100020], [], explicit=explicit)
+    asked: dict[int, Tags] = {0x00080060: {}, 0x00081030: {}, 0x00100020: {}}
+    found = answer(row, asked, [], explicit=explicit)
     syntax = "1.2.840.10008.1.2.1" if explicit else "1.2.840.10008.1.2"
     assert keys(found, syntax) == {(0x00080060,): "C?", (0x00081030,): "", (0x00100020,): "P1"}
+
+
+@pytest.mark.parametrize(
+    ("spoken", "name", "said"),
+    [
+        ("ISO_IR 100", "Müller^Zoë", "ISO_IR 100"),
+        ("ISO_IR 144", "Фщюы^Яшж", "ISO_IR 144"),
+        ("ISO_IR 100", "Фщюы^Яшж", "ISO_IR 192"),
+        ("GB18030", "王^小东", "GB18030"),
+        ("\\ISO 2022 IR 87", "山田^太郎", "ISO_IR 192"),
+        ("ISO_IR 13", "ﾔﾏﾀﾞ^ﾀﾛｳ", "ISO_IR 192"),
+        ("NONSENSE", "Müller", "ISO_IR 192"),
+        ("", "Müller", "ISO_IR 192"),
+        ("ISO_IR 100", "Muller", None),
+    ],
+)
+@pytest.mark.parametrize("explicit", [True, False])
+def test_an_answer_is_in_the_charset_that_fits(
+    spoken: str, name: str, said: str | None, *, explicit: bool
+) -> None:
+    row = {"00100010": {"vr": "PN", "Value": [{"Alphabetic": name}]}}
+    made = answer(row, {NAME: {}}, [], explicit=explicit, charset=spoken)
+    read = pydicom.filereader.read_dataset(
+        io.BytesIO(made), is_implicit_VR=not explicit, is_little_endian=True
+    )
+    read.decode()
+    assert read.get("SpecificCharacterSet") == said
+    assert str(read.PatientName) == name

@@ -27,6 +27,7 @@ _COUNT: Final = (
     "SELECT count(*), sum(p.series), sum(p.instances)"
     " FROM study y CROSS JOIN study p INDEXED BY study_patient"
     " ON p.organization = y.organization AND p.patient_id = y.patient_id"
+    " AND p.hidden = 0"
     " AND (y.patient_id <> '' OR (p.name_key = y.name_key AND p.birth_date = y.birth_date))"
     " WHERE y.organization = ? AND y.uid = ?"
 )

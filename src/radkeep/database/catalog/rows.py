@@ -14,7 +14,7 @@ import msgspec
 from radkeep.database.catalog.columns import DEPTH
 from radkeep.database.catalog.packing import unpack
 from radkeep.database.engine import Row
-from radkeep.dicom.facts import UTF_8
+from radkeep.dicom.json_values import UTF_8
 from radkeep.dicom.query import Level, Query
 
 _RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -11,6 +11,7 @@ from radkeep.database.engine import Database
 from radkeep.database.migrate import migrate, steps_of
 from radkeep.database.registry.accounts import SqlAccounts
 from radkeep.database.registry.credentials import SqlCredentials
+from radkeep.database.registry.deletions import SqlDeletions
 from radkeep.database.registry.devices import SqlDevices
 from radkeep.database.registry.enrolments import SqlEnrolments
 from radkeep.database.registry.knocks import SqlKnocks
@@ -45,6 +46,7 @@ class SqlRegistry:
         self.zones = SqlZones(self._database)
         self.knocks = SqlKnocks(self._database)
         self.settings = SqlSettings(self._database)
+        self.deletions = SqlDeletions(self._database)
         self.demo_links = SqlDemoLinks(self._database)
 
     @property

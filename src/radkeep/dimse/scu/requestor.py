@@ -5,9 +5,11 @@ Invariant: no packet goes to a peer before ``admit`` has seen its address; every
 deadline or when ``stop`` says so; whatever goes wrong is a ``PeerError``.
 """
 
+import select
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from time import monotonic
 from types import TracebackType
@@ -89,6 +91,26 @@ class Requestor:
     def contexts(self) -> Mapping[int, Context]:
         """The contexts that the peer accepted, by identifier."""
         return self._connection.contexts
+
+    @property
+    def address(self) -> str:
+        """The address of the peer."""
+        return str(self._socket.getpeername()[0])
+
+    @property
+    def proposed(self) -> Sequence[tuple[str, Sequence[str]]]:
+        """What we asked for: abstract syntaxes and their transfer syntaxes."""
+        return self._proposal.contexts[:MAX_CONTEXTS]
+
+    def serve(self, stop: Callable[[], bool]) -> None:
+        """Work for somebody else from now on: ``stop`` tells when nobody waits any more."""
+        self._proposal = replace(self._proposal, stop=stop)
+
+    def quiet(self) -> bool:
+        """Tell whether the association stands and the peer has said nothing unasked."""
+        if not self.alive or self._events or self._end:
+            return False
+        return not select.select([self._socket], [], [], 0)[0]
 
     @property
     def alive(self) -> bool:

@@ -17,6 +17,8 @@ from radkeep.identity.recovery import Recovery
 from radkeep.identity.sessions import Sessions
 from radkeep.identity.tokens import Tokens
 from radkeep.identity.zones import Zones
+from radkeep.retrieval.deletions import Deletions
+from radkeep.web.api.deletions import deletion_routes
 from radkeep.web.api.demo import demo_routes
 from radkeep.web.api.network import device_routes, zone_routes
 from radkeep.web.api.ports import StatusReport, Trail
@@ -47,6 +49,7 @@ class ApiParts:
     knocks: Knocks
     zones: Zones
     demo: Demo
+    deletions: Deletions
     status: StatusReport
     trail: Trail
     public_origin: str  # where people open pages: "https://HOST:PORT"
@@ -81,6 +84,7 @@ def api_routes(kit: Kit, parts: ApiParts) -> Sequence[GuardedRoute]:
         *user_routes(surface, f"{ROOT}/users", users),
         *enrolment_routes(surface, f"{ROOT}/enrolment", users),
         *organization_routes(surface, f"{ROOT}/organizations", organizations=parts.organizations),
+        *deletion_routes(surface, f"{ROOT}/deletions", deletions=parts.deletions),
         *demo_routes(surface, f"{ROOT}/demo", demo=parts.demo),
         *status_routes(surface, f"{ROOT}/status", status=parts.status),
         *audit_routes(surface, f"{ROOT}/audit", trail=parts.trail),

@@ -83,8 +83,9 @@ def choose_json(request: Incoming) -> str:
     if not ranges:
         return DICOM_JSON
     for each in ranges:
-        if each.name in _JSON:
-            return "application/json" if each.name == "application/json" else DICOM_JSON
+        for known in (DICOM_JSON, "application/json"):
+            if each.name in _JSON and _covers(each.name, known) and known not in each.without:
+                return known
     raise NotAcceptableError("this resource is application/dicom+json")
 
 
@@ -139,7 +140,7 @@ def _choose(
         wanted = each.parameters.get("type", "*/*").lower() if multipart else each.name
         if not (multipart or single) or not _serves(each.parameters, syntaxes):
             continue
-        named = [known for known in types if _covers(wanted, known)]
+        named = [known for known in types if _covers(wanted, known) and known not in each.without]
         if named:
             return Form(usual if usual in named else named[0], multipart=multipart)
     raise NotAcceptableError("stored in another media type or transfer syntax, and not transcoded")

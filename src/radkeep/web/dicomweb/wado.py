@@ -6,6 +6,7 @@ before its first byte, except that of metadata beyond ``WHOLE`` bytes.
 """
 
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from itertools import chain
 from typing import Final
 
@@ -29,6 +30,7 @@ from radkeep.web.dicomweb.accept import (
 )
 from radkeep.web.dicomweb.addresses import address_of, base_of
 from radkeep.web.kit.multipart import MultipartBody, Part
+from radkeep.web.kit.ranges import window_of
 from radkeep.web.kit.requests import Incoming
 from radkeep.web.kit.streaming import Pieces
 
@@ -88,7 +90,9 @@ class Wado:
         instance = self._find(request, actor)[0]
         length, pieces = instance.bulk(path)
         location = f"{_address(request, instance)}/bulkdata/{path}"
-        return _packed(form, OCTETS, [Part(OCTETS, length, pieces, location)])
+        if form.multipart:
+            return _packed(form, OCTETS, [Part(OCTETS, length, pieces, location)])
+        return _ranged(request, instance, path, Part(OCTETS, length, pieces, location))
 
     def _find(self, request: Incoming, actor: Actor) -> Sequence[Retrieved]:
         path = request.path_params
@@ -99,6 +103,23 @@ class Wado:
             Uid.parse(path["instance"]) if "instance" in path else None,
             purpose=PURPOSE,
         )
+
+
+def _ranged(request: Incoming, instance: Retrieved, path: str, whole: Part) -> Response:
+    """Return one value, or of it the bytes that the client asks for."""
+    headers = {"Content-Location": whole.location, "Accept-Ranges": "bytes"}
+    window = window_of(request, whole.length)
+    if window is None:
+        return Pieces(whole.pieces, length=whole.length, media_type=OCTETS, headers=headers)
+    start, stop = window
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{whole.length}"
+    return Pieces(
+        instance.bulk_part(path, start, stop),
+        length=stop - start,
+        media_type=OCTETS,
+        status=HTTPStatus.PARTIAL_CONTENT,
+        headers=headers,
+    )
 
 
 def parse_frames(raw: str) -> tuple[int, ...]:

@@ -52,6 +52,11 @@ EXPLANATIONS: Final = {
         "value. Nothing was searched and nothing was sent.",
         "Whoever looks after the device asks for another level, or sets its query model.",
     ),
+    "range-not-satisfiable": Explanation(
+        "Nothing is there",
+        "A program asked for bytes behind the end of what it reads.",
+        "Ask for the whole, or for a range that begins before its end.",
+    ),
     "request-timeout": Explanation(
         "The request came too slowly",
         "It was not complete in time, so it was dropped. Nothing was done.",
@@ -169,6 +174,11 @@ EXPLANATIONS: Final = {
         "Not there any more",
         "The study was erased: its key is gone, and nothing can read it.",
         "Nothing brings it back.",
+    ),
+    "instance-deleted": Explanation(
+        "This object was deleted",
+        f"Somebody deleted the object that the request carries. {_NOTHING_STORED}",
+        "If it belongs here, undo the deletion: radkeep deletion list, radkeep deletion undo.",
     ),
     "already-exists": Explanation(
         "The name is taken",

@@ -6,7 +6,7 @@ Invariant: any text gives values or InvalidRequestError, in time linear in its l
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from radkeep.domain.errors import InvalidRequestError
@@ -29,6 +29,7 @@ class MediaType:
     name: str
     parameters: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     quality: float = 1.0  # of a range in Accept
+    without: frozenset[str] = frozenset()  # of a range: types that the same field refuses by q=0
 
 
 def parse_media_type(text: str) -> MediaType:
@@ -65,7 +66,12 @@ def parse_accept(text: str) -> tuple[MediaType, ...]:
         found.append(parsed)
         if len(found) > MAX_RANGES:
             raise InvalidRequestError("the Accept header names too many media types")
-    wanted = [each for each in found if each.quality > 0]
+    refused = frozenset(
+        each.parameters.get("type", each.name).lower() for each in found if each.quality == 0
+    )
+    wanted = [
+        replace(each, without=refused) if refused else each for each in found if each.quality > 0
+    ]
     if found and not wanted:
         return (MediaType("nothing/nothing"),)
     return tuple(sorted(wanted, key=lambda each: -each.quality))
