@@ -104,6 +104,12 @@ bench: setup ## C-STORE beside Orthanc and DCMTK, interleaved; writes docs/bench
 	@$(BIN)/python benchmarks/large.py --output docs/benchmarks.md
 	@$(BIN)/python benchmarks/ingest.py --output docs/benchmarks.md
 
+.PHONY: bench-web
+bench-web: setup ## DICOMweb beside Orthanc's plugin; writes docs/benchmarks-web.md
+	$(call step,benchmarks of DICOMweb)
+	@tools/system-packages orthanc orthanc-dicomweb
+	@$(BIN)/python benchmarks/web.py --output docs/benchmarks-web.md
+
 .PHONY: docs
 docs: .venv/.ready ## write docs/reference.md and docs/conformance.md from the code
 	@$(BIN)/python tools/make_reference.py

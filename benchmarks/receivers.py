@@ -79,6 +79,35 @@ def orthanc(folder: Path, **more: object) -> Iterator[Receiver]:
 
 
 @contextmanager
+def running_orthanc(folder: Path) -> Iterator[int]:
+    """Run Orthanc with its DICOMweb plugin; yield the port of its plain HTTP."""
+    port = _free_port()
+    more = {
+        "HttpPort": port,
+        "KeepAlive": True,
+        "HttpThreadsCount": 50,
+        "AuthenticationEnabled": False,
+        "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    }
+    with orthanc(folder, **more):
+        _await_http(port)
+        yield port
+
+
+def _await_http(port: int) -> None:
+    deadline = time.monotonic() + _DEADLINE
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            threading.Event().wait(0.05)
+        else:
+            return
+    raise RuntimeError("Orthanc does not answer over HTTP")
+
+
+@contextmanager
 def dcmtk(folder: Path) -> Iterator[Receiver]:
     """Run storescp, which writes the bytes as they come: no index, no sync, no encryption."""
     port = _free_port()

@@ -137,14 +137,16 @@ def _elements(body: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _stored(context: int, elements: dict[int, bytes]) -> bytes:
+    """Return the answer of success to a C-STORE or C-ECHO."""
     answer = (
         element(0x0002, elements[0x0002])
-        + element(0x0100, b"\1\x80")
+        + element(0x0100, elements[0x0100][:1] + b"\x80")
         + element(0x0120, elements[0x0110])
         + element(0x0800, b"\1\1")
         + element(0x0900, b"\0\0")
-        + element(0x1000, elements[0x1000])
     )
+    if 0x1000 in elements:
+        answer += element(0x1000, elements[0x1000])
     return fragment(context, 3, command(answer))
 
 
@@ -239,10 +241,10 @@ class Sink:
         user = item(0x51, struct.pack(">I", MAX_PDU)) + item(0x52, b"1.2.3")
         answer += item(0x50, user)
         link.sendall(struct.pack(">BxI", 2, len(answer)) + answer)
-        before = self.bytes
+        before = 0
         for context, elements in stream.commands():
-            self.count += 1
-            self.bytes = before + stream.bytes
+            self.count += 0x1000 in elements
+            self.bytes, before = self.bytes + stream.bytes - before, stream.bytes
             link.sendall(_stored(context, elements))
 
 

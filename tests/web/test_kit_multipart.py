@@ -100,8 +100,8 @@ def test_what_follows_the_end_is_ignored() -> None:
     assert len(read(b"--frontier\r\n\r\nx\r\n--frontier--\r\nanything").parts) == 1
 
 
-@pytest.mark.parametrize("boundary", ["", "x" * 71, "sp ace ", '"quo'])
-def test_boundaries_are_those_of_rfc_2046(boundary: str) -> None:
+@pytest.mark.parametrize("boundary", ["", "x" * 201, "sp ace ", '"quo'])
+def test_boundaries_are_short_and_plain(boundary: str) -> None:
     quoted = boundary.replace('"', '\\"')
     with pytest.raises(InvalidRequestError):
         boundary_of(parse_media_type(f'multipart/related; boundary="{quoted}"'))

@@ -20,9 +20,9 @@ from radkeep.domain.errors import UndecodableError
 
 MAX_KEYS: Final = 512  # in one identifier, those in sequences too
 _UTF_8: Final[Element] = (SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
+_CHARSET: Final = f"{SPECIFIC_CHARACTER_SET:08X}"
 _MAX_TEXT: Final = 65_534  # bytes of a value; a longer one is left empty
 _WIDEST: Final = 4  # bytes of a character in UTF-8
-_CHARSET: Final = f"{SPECIFIC_CHARACTER_SET:08X}"
 _MAX_DECIMAL: Final = 16  # bytes of a DS
 
 Tags = Mapping[int, "Tags"]  # attributes, and of sequences those of their items
@@ -119,6 +119,8 @@ def _element(tag: int, found: Mapping[str, Any], below: Tags) -> Element:
         return tag, vr, [_item(item, below) for item in values]
     if vr in NUMBERS:
         return tag, vr, [value for value in values if isinstance(value, (int, float))]
+    if vr == "AT":  # tags, eight digits each in JSON (PS3.18 Section F.2.3)
+        return tag, vr, [int(str(value), 16) for value in values if value]
     text = "\\".join(_texts(values))
     if vr not in CODED:  # such a value may only be ASCII, and senders write what they like
         text = text.encode("ascii", "replace").decode("ascii")

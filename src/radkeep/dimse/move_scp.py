@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from radkeep.dicom.recode import SOURCES, TARGETS
+from radkeep.dimse.ahead import Ahead
 from radkeep.dimse.courier import Courier
 from radkeep.dimse.ports import Destination, Destinations, Selector
 from radkeep.dimse.scu.links import Links
@@ -62,7 +63,7 @@ class MoveScp:
             for part in _parts(found):
                 delivery.deliver(part)
         finally:
-            delivery.close()
+            delivery.end()
         status = tally.status(cancelled=courier.cancelled)
         courier.respond(
             status,
@@ -88,22 +89,28 @@ class _Delivery:
         self._used = False  # the association served somebody else before, and nothing of us yet
         self._link: Requestor | None = None
         self._routes = Routes(())
+        self._ahead = Ahead()
         self._attempts = _ATTEMPTS
 
     def deliver(self, instances: Sequence[Retrieved]) -> None:
         """Send ``instances``, which one association has contexts for."""
         self.close()
-        for instance in instances:
+        for number, instance in enumerate(instances):
             if self._courier.cancelled or self._courier.gone:
                 return
-            status = self._one(instances, instance)
+            status = self._one(instances, number)
             if self._used and self._link is None:  # it had ended meanwhile: that is no failure
-                status = self._one(instances, instance)
+                status = self._one(instances, number)
             self._used = False
             self._tally.count(str(instance.stored.sop_instance), status)
             if self._tally.remaining:
                 self._courier.respond(PENDING, counts=self._tally.numbers(remaining=True))
                 self._courier.flush()
+
+    def end(self) -> None:
+        """Let go of everything."""
+        self._ahead.close()
+        self.close()
 
     def close(self) -> None:
         """Let the association, if there is one, wait for the next request."""
@@ -113,11 +120,14 @@ class _Delivery:
             calling = self._courier.request.called
             self._links.give(actor.organization, self._destination, calling, link)
 
-    def _one(self, instances: Sequence[Retrieved], instance: Retrieved) -> int | None:
+    def _one(self, instances: Sequence[Retrieved], number: int) -> int | None:
         if self._link is None and self._attempts:
             self._link = self._open(instances)
             self._routes = Routes(self._link.contexts.values() if self._link else ())
-        parcel = self._routes.parcel(instance) if self._link is not None else None
+        parcel = None
+        if self._link is not None:
+            then = instances[number + 1] if number + 1 < len(instances) else None
+            parcel = self._ahead.parcel(self._routes, instances[number], then)
         if self._link is None or parcel is None:
             self.reason = self.reason or "the destination takes not all classes or syntaxes"
             return None

@@ -18,7 +18,7 @@ from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.ports import Deletion
 from radkeep.web.api.answers import Json, answer
 from radkeep.web.kit.requests import Incoming
-from radkeep.web.kit.routes import GuardedRoute, Surface
+from radkeep.web.kit.routes import Contract, GuardedRoute, Surface
 
 USUAL: Final = 100  # in one answer
 _MAX_DIGITS: Final = 15
@@ -65,9 +65,30 @@ def deletion_routes(surface: Surface, path: str, *, deletions: Deletions) -> lis
 
     needs = Permission.STUDY_DELETE
     return [
-        surface.route(path, show, needs=needs),
-        surface.route(path, add, methods=["POST"], needs=needs),
-        surface.route(f"{path}/{{number}}/undo", undo, methods=["POST"], needs=needs),
+        surface.route(
+            path,
+            show,
+            needs=needs,
+            contract=Contract("List deletions", query={"before": int, "limit": int}, many=True),
+        ),
+        surface.route(
+            path,
+            add,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract(
+                "Delete a study, a series or an instance",
+                takes=NewDeletion,
+                gives=HTTPStatus.CREATED,
+            ),
+        ),
+        surface.route(
+            f"{path}/{{number}}/undo",
+            undo,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Undo a deletion"),
+        ),
     ]
 
 

@@ -18,7 +18,7 @@ from radkeep.identity.permissions import Permission
 from radkeep.identity.zones import Zones
 from radkeep.web.api.answers import answer, device_json, done, echo_json, knock_json, zone_json
 from radkeep.web.kit.requests import Incoming
-from radkeep.web.kit.routes import GuardedRoute, Surface
+from radkeep.web.kit.routes import Contract, GuardedRoute, Surface
 
 
 class NewDevice(
@@ -75,11 +75,34 @@ def device_routes(
 
     needs = Permission.DEVICE_MANAGE
     return [
-        surface.route(path, show, needs=needs),
-        surface.route(path, add, methods=["POST"], needs=needs),
-        surface.route(f"{path}/pending", pending, needs=needs),
-        surface.route(f"{path}/{{name:path}}/echo", echo, methods=["POST"], needs=needs),
-        surface.route(f"{path}/{{name:path}}", remove, methods=["DELETE"], needs=needs),
+        surface.route(path, show, needs=needs, contract=Contract("List devices", many=True)),
+        surface.route(
+            path,
+            add,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Register a device", takes=NewDevice, gives=HTTPStatus.CREATED),
+        ),
+        surface.route(
+            f"{path}/pending",
+            pending,
+            needs=needs,
+            contract=Contract("List peers that were refused", many=True),
+        ),
+        surface.route(
+            f"{path}/{{name:path}}/echo",
+            echo,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Ask a device whether it answers"),
+        ),
+        surface.route(
+            f"{path}/{{name:path}}",
+            remove,
+            methods=["DELETE"],
+            needs=needs,
+            contract=Contract("Forget a device", gives=HTTPStatus.NO_CONTENT),
+        ),
     ]
 
 
@@ -107,7 +130,21 @@ def zone_routes(surface: Surface, path: str, *, zones: Zones) -> list[GuardedRou
 
     needs = Permission.ZONE_MANAGE
     return [
-        surface.route(path, show, needs=needs),
-        surface.route(path, add, methods=["POST"], needs=needs),
-        surface.route(f"{path}/{{name:path}}", remove, methods=["DELETE"], needs=needs),
+        surface.route(path, show, needs=needs, contract=Contract("List zones", many=True)),
+        surface.route(
+            path,
+            add,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract(
+                "Name a part of the network", takes=NewZone, gives=HTTPStatus.CREATED
+            ),
+        ),
+        surface.route(
+            f"{path}/{{name:path}}",
+            remove,
+            methods=["DELETE"],
+            needs=needs,
+            contract=Contract("Forget a zone", gives=HTTPStatus.NO_CONTENT),
+        ),
     ]

@@ -21,6 +21,7 @@ from radkeep.retrieval.deletions import Deletions
 from radkeep.web.api.deletions import deletion_routes
 from radkeep.web.api.demo import demo_routes
 from radkeep.web.api.network import device_routes, zone_routes
+from radkeep.web.api.openapi import openapi_route
 from radkeep.web.api.ports import StatusReport, Trail
 from radkeep.web.api.server import audit_routes, organization_routes, status_routes
 from radkeep.web.api.session import session_routes
@@ -70,7 +71,7 @@ def api_routes(kit: Kit, parts: ApiParts) -> Sequence[GuardedRoute]:
         sessions=parts.sessions,
         page_origin=page_origin,
     )
-    return (
+    routes = (
         *session_routes(surface, f"{ROOT}/session", login=parts.login, sessions=parts.sessions),
         *device_routes(
             surface,
@@ -89,3 +90,4 @@ def api_routes(kit: Kit, parts: ApiParts) -> Sequence[GuardedRoute]:
         *status_routes(surface, f"{ROOT}/status", status=parts.status),
         *audit_routes(surface, f"{ROOT}/audit", trail=parts.trail),
     )
+    return (*routes, openapi_route(surface, f"{ROOT}/openapi.json", routes))

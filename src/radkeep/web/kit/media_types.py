@@ -7,6 +7,7 @@ Invariant: any text gives values or InvalidRequestError, in time linear in its l
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from radkeep.domain.errors import InvalidRequestError
@@ -46,6 +47,7 @@ def parse_media_type(text: str) -> MediaType:
     return parsed
 
 
+@lru_cache(maxsize=256)  # clients repeat theirs with every frame
 def parse_accept(text: str) -> tuple[MediaType, ...]:
     """Return the ranges of an Accept field, the preferred first; empty accepts everything.
 

@@ -22,7 +22,8 @@ MAX_PARTS: Final = 100_000  # of one request
 MAX_PART_HEADERS: Final = 16
 MAX_HEADER_BYTES: Final = 1024  # of one header line in a part
 MAX_PREAMBLE: Final = 4096  # bytes before the first part, which nobody reads (RFC 2046 5.1.1)
-_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
+# RFC 2046 allows 70 characters; a widespread archive sends 73.
+_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,199}[0-9A-Za-z'()+_,./:=?-]")
 _SILENT: Final = logging.Logger(  # noqa: LOG001 - belongs to no tree: its words echo the body
     "multipart", logging.CRITICAL + 1
 )
