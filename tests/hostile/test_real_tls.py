@@ -358,6 +358,36 @@ def test_another_authoritys_web_certificate_is_shown_at_once(
     until_event(store, deed="certificate.web", phase="outcome")
 
 
+def test_a_device_that_listens_with_tls_is_called_so(
+    device: Device, store: Store, tmp_path: Path
+) -> None:
+    path = shutil.which("storescp", path="/usr/bin:/usr/local/bin")
+    if path is None:
+        pytest.skip("DCMTK's storescp is not installed")
+    operate(store, "DELETE", device.path)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = {"ae_title": device.title, "host": "127.0.0.1", "port": port, "tls": True}
+    operate(store, "POST", "/api/v1/devices", place)
+    mine, others = device.certify(), Device(store, tmp_path / "other", f"Y{device.title}").certify()
+    for folder, answered in ((others, False), (mine, True)):
+        proof = ["+tls", str(folder / "key.pem"), str(folder / "cert.pem")]
+        words = [path, *proof, "+cf", str(folder / "ca.pem"), "-od", str(tmp_path), str(port)]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + SOON
+            while True:
+                heard = operate(store, "POST", f"{device.path}/echo")
+                if heard["reason"] != "the peer cannot be reached":
+                    break
+                assert time.monotonic() < end
+            assert heard["answered"] is answered, heard
+        finally:
+            process.terminate()
+            process.wait(SOON)
+
+
 @pytest.mark.parametrize("script", ["dicom-ping", "dicom-brute"])
 def test_nmap_learns_no_name_and_no_service(
     device: Device, store: Store, tmp_path: Path, script: str

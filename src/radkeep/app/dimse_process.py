@@ -12,6 +12,7 @@ from radkeep.app.boot import DoorBoot, Ready
 from radkeep.app.dimse_tls import LOOK_SECONDS, DimseTls
 from radkeep.app.door import Door, taking
 from radkeep.app.incidents import AuditWitness
+from radkeep.app.outward import Outward
 from radkeep.app.renewal import LOOK_SECONDS as RENEWAL_SECONDS
 from radkeep.app.renewal import Renewal, repeat
 from radkeep.dicom.classes import is_storage
@@ -30,6 +31,12 @@ def serve(
 @asynccontextmanager
 async def _listening(door: Door) -> AsyncIterator[Ready]:
     house, boot, server = door.house, door.boot, door.boot.config.server
+    tls = DimseTls(
+        TlsPair(certificate=boot.tls_certificate, key=boot.tls_key),
+        authority=boot.authority,
+        revision=house.registry.devices.revision,
+        pinned=house.people.certificates.pinned,
+    )
     dimse = DimseServer(
         admission=DoorAdmission(house.people.devices),
         store=house.store,
@@ -37,16 +44,10 @@ async def _listening(door: Door) -> AsyncIterator[Ready]:
         rooms=Rooms(
             finder=house.search,
             selector=house.selection,
-            destinations=house.people.devices,
+            destinations=Outward(house.people.devices, tls.calling),
             committer=house.commitments,
         ),
         witness=AuditWitness(house.audit, house.clock, house.people.devices),
-    )
-    tls = DimseTls(
-        TlsPair(certificate=boot.tls_certificate, key=boot.tls_key),
-        authority=boot.authority,
-        revision=house.registry.devices.revision,
-        pinned=house.people.certificates.pinned,
     )
     renewal = Renewal(door.office, "dimse", boot.tls_certificate, tls.show, house.clock)
     async with dimse, _repeating((LOOK_SECONDS, tls.look), (RENEWAL_SECONDS, renewal.look)):

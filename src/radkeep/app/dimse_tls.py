@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from radkeep.app.authority import TlsPair
-from radkeep.crypto.tls import mutual_context
+from radkeep.crypto.tls import calling_context, mutual_context
 
 LOOK_SECONDS: Final = 1.0
 
@@ -31,15 +31,21 @@ class DimseTls:
         self._pair = pair
         self._seen = revision()
         self._trusted = tuple(pinned())
+        self._calling = calling_context(pair.certificate, pair.key)
         self._current = self._make()
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection; never blocks."""
         return self._current
 
+    def calling(self) -> ssl.SSLContext:
+        """Return the context with which we call others; never blocks."""
+        return self._calling
+
     def show(self, pair: TlsPair) -> None:
         """Show another certificate from now on."""
         self._pair = pair
+        self._calling = calling_context(pair.certificate, pair.key)
         self._current = self._make()
 
     def look(self) -> None:

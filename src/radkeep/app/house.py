@@ -13,6 +13,7 @@ from typing import Final, Unpack
 import structlog
 
 from radkeep.app.layout import Layout
+from radkeep.app.outward import Credentials, Outward
 from radkeep.app.recovery_events import sealed_event, tell_recovery
 from radkeep.archive.keypool import Append, KeyPool
 from radkeep.archive.keyring import Keyring
@@ -31,6 +32,7 @@ from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
 from radkeep.identity.certificates import Authority
+from radkeep.identity.devices import Devices
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
 from radkeep.retrieval.commitment import Commitments
@@ -83,7 +85,7 @@ class House:
             clock=self.clock,
             ae_title=base.config.server.ae_title,
             authority=base.authority,
-            peers=partial(EchoScu, ae_title=base.config.server.ae_title),
+            peers=partial(_caller, base),
         )
         policy = self.people.policy
         self.records: Final = VolumeReader(volumes, keys=base.keyring)
@@ -187,3 +189,10 @@ class House:
 
     def _event(self, event: EventId, **fields: Unpack[EventFields]) -> Event:
         return event_by(self._actor, event, time=self.clock.now(), **fields)
+
+
+def _caller(base: Foundation, devices: Devices) -> EchoScu:
+    own = base.config.server.ae_title
+    credentials = Credentials(base.authority, own) if base.authority is not None else None
+    context = credentials.context if credentials is not None else None
+    return EchoScu(Outward(devices, context), ae_title=own)

@@ -25,17 +25,26 @@ def device() -> None:
 @click.argument("ae_title", metavar="AE")
 @click.option("--host", default="", help="Where it listens; it may call from there unless --from.")
 @click.option("--port", default=0, help="Where it listens: the destination of C-MOVE.")
+@click.option("--tls", is_flag=True, help="It listens with TLS: nothing is sent to it without.")
 @click.option("--from", "addresses", multiple=True, metavar="CIDR", help="It may call from here.")
 @click.option("--allow", default="store", show_default=True, help="store,find,move,get")
 @common
 def add_device(
-    context: Context, *, ae_title: str, host: str, port: int, addresses: tuple[str, ...], allow: str
+    context: Context,
+    *,
+    ae_title: str,
+    host: str,
+    port: int,
+    tls: bool,
+    addresses: tuple[str, ...],
+    allow: str,
 ) -> None:
     """Register a device by its AE title."""
     body = {
         "ae_title": ae_title,
         "host": host,
         "port": port,
+        "tls": tls,
         "from": list(addresses),
         "allow": [word.strip() for word in allow.split(",") if word.strip()],
     }
@@ -74,7 +83,7 @@ def list_devices(context: Context, *, pending: bool) -> None:
     if pending:
         context.show(found, columns=("ae_title", "called", "address", "reason", "last", "count"))
     else:
-        context.show(found, columns=("ae_title", "from", "allow", "host", "port"))
+        context.show(found, columns=("ae_title", "from", "allow", "host", "port", "tls"))
 
 
 @device.command("remove")

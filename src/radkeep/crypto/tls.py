@@ -21,14 +21,23 @@ def server_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    # The ssl module loads keys from files only: this one is anonymous memory.
-    descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write(certificate.rstrip() + b"\n" + key)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
+    _load(context, certificate, key)
+    return context
+
+
+def calling_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
+    """Return the context of a client with this PEM certificate and unencrypted PEM key.
+
+    It takes whatever certificate the server shows, as long as the server has its key: whoever uses
+    it compares the fingerprint with the ones that are registered, before anything is said.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    _load(context, certificate, key)
     return context
 
 
@@ -54,3 +63,14 @@ def mutual_context(
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     return context
+
+
+def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    # The ssl module loads keys from files only: this one is anonymous memory.
+    descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(certificate.rstrip() + b"\n" + key)
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)

@@ -4,7 +4,8 @@
 Invariant: all of these are called from worker threads, never from the event loop.
 """
 
-from collections.abc import Callable, Sequence
+import ssl
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
@@ -188,9 +189,26 @@ class Destination(Protocol):
         """Return its port."""
         ...
 
+    @property
+    def tls(self) -> bool:
+        """Tell whether it listens with TLS."""
+        ...
+
 
 class Destinations(Protocol):
     """Whom we may send to. Thread-safe."""
+
+    def context(self) -> ssl.SSLContext:
+        """Return what we show and speak to peers that listen with TLS; it trusts nobody.
+
+        Raises:
+            UnavailableError: we have no certificate to show.
+        """
+        ...
+
+    def proofs(self, organization: str, ae_title: str) -> Collection[str]:
+        """Return the SHA-256 of the certificates, hexadecimal, that prove a destination now."""
+        ...
 
     def destination(self, organization: str, ae_title: str) -> Destination:
         """Return a registered destination.

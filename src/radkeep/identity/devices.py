@@ -7,7 +7,7 @@ registration lists and whose zone allows plaintext.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -149,6 +149,17 @@ class Devices:
                 return device
         raise NotFoundError("no such destination")
 
+    def proofs(self, organization: str, ae_title: str) -> Collection[str]:
+        """Return the fingerprints of the certificates by which a device proves now who it is."""
+        now = self._clock.now()
+        return {
+            fingerprint
+            for fingerprint, (certificate, device) in self._current().certified.items()
+            if device is not None
+            and (device.organization, device.ae_title) == (organization, ae_title)
+            and certificate.holds(now)
+        }
+
     def check_plaintext(self, organization: str, address: str) -> None:
         """Return only if ``organization`` may speak to ``address`` without TLS.
 
@@ -170,11 +181,13 @@ class Devices:
         port: int = 0,
         addresses: Iterable[str] = (),
         services: Iterable[str] = (Service.STORE,),
+        tls: bool = False,
     ) -> Device:
         """Register a device in the actor's organization.
 
         ``host`` is where it listens, and the address it may call from unless ``addresses`` says
-        otherwise. With neither it can only call with a certificate.
+        otherwise. With neither it can only call with a certificate. ``tls`` says that it listens
+        with TLS, and that nothing may be sent to it without.
 
         Raises:
             ForbiddenError: ``actor`` may not manage devices.
@@ -188,7 +201,7 @@ class Devices:
             actor, Permission.DEVICE_MANAGE, organization=actor.organization, deed=deed
         )
         organization = own_organization(actor, "a device")
-        if not 0 <= port <= _MAX_PORT or (port and not host):
+        if not 0 <= port <= _MAX_PORT or (port and not host) or (tls and not port):
             raise InvalidRequestError("a destination has a host and a port up to 65,535")
         device = Device(
             id=secrets.token_hex(16),
@@ -199,6 +212,7 @@ class Devices:
             host=names.host_name(host) if host else "",
             port=port,
             created=self._clock.now(),
+            tls=tls,
         )
         self._refuse_overlap(device)
         with self._changing(actor, deed, device, Action.CREATE):
@@ -317,6 +331,7 @@ class Devices:
                 "addresses": ",".join(map(str, device.addresses)),
                 "services": ",".join(sorted(device.services)),
                 "destination": f"{device.host}:{device.port}" if device.port else "",
+                "tls": "yes" if device.tls else "no",
             },
         )
 

@@ -130,6 +130,7 @@ class Device:
     host: str  # where C-MOVE sends to; "" if nowhere
     port: int  # 0 if nowhere
     created: datetime
+    tls: bool = False  # it listens with TLS; then nothing is sent to it without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

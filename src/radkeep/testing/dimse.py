@@ -6,6 +6,7 @@ at all, success is told by a future that another thread ends, and each reception
 """
 
 import asyncio
+import ssl
 import struct
 import threading
 from collections.abc import Coroutine
@@ -19,6 +20,7 @@ from radkeep.domain.errors import (
     NotFoundError,
     RadkeepError,
     UidMismatchError,
+    UnavailableError,
     UndecodableError,
 )
 from radkeep.domain.uid import Uid
@@ -299,6 +301,7 @@ class Place:
     ae_title: str
     host: str
     port: int
+    tls: bool = False
 
 
 class FakeDestinations:
@@ -307,6 +310,22 @@ class FakeDestinations:
     def __init__(self, *places: Place) -> None:
         self.places = {place.ae_title: place for place in places}
         self.forbidden: set[str] = set()
+        self.known: set[str] = set()  # fingerprints that prove any of them
+        self.calling: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return what we show.
+
+        Raises:
+            UnavailableError: nothing.
+        """
+        if self.calling is None:
+            raise UnavailableError("no certificate to show")
+        return self.calling
+
+    def proofs(self, organization: str, ae_title: str) -> set[str]:
+        """Return the fingerprints that prove a destination."""
+        return self.known if organization == "org" and ae_title in self.places else set()
 
     def destination(self, organization: str, ae_title: str) -> Place:
         """Return where to send.

@@ -26,8 +26,8 @@ class SqlDevices:
         with self._database.write() as connection:
             connection.execute(
                 "INSERT INTO device"
-                " (id, organization, ae_title, addresses, services, host, port, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " (id, organization, ae_title, addresses, services, host, port, created, tls)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     device.id,
                     device.organization,
@@ -37,6 +37,7 @@ class SqlDevices:
                     device.host,
                     device.port,
                     stamp(device.created),
+                    int(device.tls),
                 ),
             )
 
@@ -44,7 +45,7 @@ class SqlDevices:
         """Return the devices of ``organization``, by AE title; of all for ""."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT id, organization, ae_title, addresses, services, host, port, created"
+                "SELECT id, organization, ae_title, addresses, services, host, port, created, tls"
                 " FROM device WHERE ?1 = '' OR organization = ?1 ORDER BY ae_title, organization",
                 (organization,),
             ).fetchall()
@@ -73,4 +74,5 @@ def _device(row: Row) -> Device:
         host=row[5],
         port=row[6],
         created=time(row[7]),
+        tls=bool(row[8]),
     )

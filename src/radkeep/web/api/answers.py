@@ -85,6 +85,7 @@ def device_json(device: Device) -> Json:
         "allow": sorted(device.services),
         "host": device.host,
         "port": device.port,
+        "tls": device.tls,
         "created": device.created,
     }
 

@@ -40,3 +40,6 @@ CREATE TRIGGER certificate_changed AFTER UPDATE ON certificate
 BEGIN
     UPDATE revision SET number = number + 1;
 END;
+
+-- It listens with TLS: we send to it over TLS alone, to whoever proves to be it.
+ALTER TABLE device ADD COLUMN tls INTEGER NOT NULL DEFAULT 0 CHECK (tls IN (0, 1));
