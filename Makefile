@@ -28,7 +28,7 @@ system:
 
 .venv/.ready: requirements/dev.txt pyproject.toml | .venv/bin/python
 	$(call step,Python packages: about 300 MB)
-	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -101,6 +101,7 @@ fuzz: setup ## atheris on all parsers of the wire: 30 minutes or 10 million inpu
 bench: setup ## C-STORE beside Orthanc and DCMTK, interleaved; writes docs/benchmarks.md
 	$(call step,benchmarks)
 	@tools/system-packages orthanc
+	@$(BIN)/python benchmarks/large.py --output docs/benchmarks.md
 	@$(BIN)/python benchmarks/ingest.py --output docs/benchmarks.md
 
 .PHONY: bench-web

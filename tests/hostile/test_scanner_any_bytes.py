@@ -117,7 +117,8 @@ def _use(scan: Scan, data: bytes) -> None:
         tags = [int(tag, 16) for tag in row if tag != "00080005"]  # which nobody can ask for
         for explicit in (True, False):
             found = keys(
-                answer(row, tags, (), explicit=explicit), EXPLICIT if explicit else IMPLICIT
+                answer(row, {tag: {} for tag in tags}, (), explicit=explicit),
+                EXPLICIT if explicit else IMPLICIT,
             )
             assert {(tag,) for tag in tags} <= found.keys()
     for number in (1, 2):

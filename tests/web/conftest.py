@@ -45,6 +45,7 @@ from radkeep.identity.tokens import Tokens
 from radkeep.identity.zones import Zones
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store
+from radkeep.retrieval.decoder import Decoder
 from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.overlay import Overlay
@@ -85,7 +86,7 @@ class Trail:
 class House:
     """Everything below the doors."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, decoder: Decoder | None = None) -> None:
         self.clock, self.audit = FakeClock(), MemoryAuditLog()
         self.registry = MemoryRegistry()
         policy = Policy()
@@ -115,7 +116,7 @@ class House:
         }
         self.search = Search(**ways)
         self.deletions = Deletions(store=memory, **ways)
-        self.fetch = Fetch(records=self.records, **ways)
+        self.fetch = Fetch(records=self.records, decoder=decoder, **ways)
         registry = self.registry
         self.organizations = Organizations(
             organizations=registry.organizations,
@@ -319,8 +320,8 @@ def dicom_file(
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+def house(tmp_path: Path, decoder: Decoder) -> Iterator[House]:
+    made = House(tmp_path, decoder)
     yield made
     made.close()
 

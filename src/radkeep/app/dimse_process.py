@@ -20,9 +20,11 @@ from radkeep.dimse.ports import Rooms
 from radkeep.dimse.server import DimseServer
 
 
-def serve(boot: DoorBoot, control: socket.socket, audit: socket.socket) -> None:
+def serve(
+    boot: DoorBoot, control: socket.socket, audit: socket.socket, decoding: socket.socket
+) -> None:
     """Serve DICOM associations until asked to stop."""
-    door = Door("dimse", boot, control, audit)
+    door = Door("dimse", boot, control, audit, decoding)
     door.serve(_listening(door))
 
 

@@ -36,6 +36,7 @@ from radkeep.identity.devices import Devices
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
 from radkeep.retrieval.commitment import Commitments
+from radkeep.retrieval.decoder import Decoder
 from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.overlay import Overlay
@@ -58,6 +59,7 @@ class Foundation:
     registry_key: bytes
     audit: AuditLog
     process: str  # its name in the audit log
+    decoder: Decoder | None = None  # a lone command decodes nothing
     authority: Authority | None = None  # issues certificates of devices
 
 
@@ -129,6 +131,7 @@ class House:
             policy=policy,
             audit=base.audit,
             clock=self.clock,
+            decoder=base.decoder,
         )
         self.selection: Final = Selection(
             catalog=shown,

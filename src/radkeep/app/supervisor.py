@@ -20,6 +20,7 @@ from radkeep.app import channel, keeper
 from radkeep.app.authority import Office, require_own
 from radkeep.app.boot import Child, Ready, start
 from radkeep.app.channel import Message
+from radkeep.app.sandboxes import Sandboxes
 from radkeep.app.unlocked import Unlocked
 from radkeep.archive.keylog import Entry
 from radkeep.domain.errors import IntegrityError, RadkeepError, UnavailableError
@@ -34,8 +35,9 @@ _log = structlog.get_logger()
 class Supervisor:
     """Runs one server. Call ``start``, then ``run``; ``stop`` from a signal handler."""
 
-    def __init__(self, unlocked: Unlocked) -> None:
+    def __init__(self, unlocked: Unlocked, sandboxes: Sandboxes) -> None:
         self._unlocked = unlocked
+        self._sandboxes = sandboxes
         self._office = Office(unlocked)
         self._selector = selectors.DefaultSelector()
         self._keeper: Child | None = None
@@ -57,6 +59,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.signal(signal.SIGINT, lambda *_: None)
         self._selector.register(self._woken, selectors.EVENT_READ, self._signaled)
+        self._watch_sandbox()
         try:
             self._keeper = start("keeper", self._unlocked.keeper_boot(), lock=self._unlocked.lock)
             self._await(self._keeper)
@@ -108,7 +111,8 @@ class Supervisor:
         boot = self._office.door_boot(name)
         config = boot.config.with_server(**{f"{each}_port": n for each, n in self._ports.items()})
         boot = msgspec.structs.replace(boot, config=config)
-        self._doors[name] = start(name, boot, theirs, lock=self._unlocked.lock)
+        decoding = self._sandboxes.channel(name)
+        self._doors[name] = start(name, boot, theirs, decoding, lock=self._unlocked.lock)
 
     def _await(self, child: Child) -> Ready:
         """Return the process's notice; keyring requests that come before it are served."""
@@ -135,6 +139,14 @@ class Supervisor:
 
     def _watch(self, child: Child) -> None:
         self._selector.register(child.end, selectors.EVENT_READ, lambda: self._heard(child))
+
+    def _watch_sandbox(self) -> None:
+        self._selector.register(self._sandboxes, selectors.EVENT_READ, self._sandbox_heard)
+
+    def _sandbox_heard(self) -> None:
+        self._selector.unregister(self._sandboxes)  # another channel, once it was started again
+        if self._sandboxes.heard():
+            self._watch_sandbox()
 
     def _turn(self, timeout: float | None) -> None:
         for key, _ in self._selector.select(timeout):

@@ -21,9 +21,11 @@ from radkeep.web.server import serve as serve_http
 from radkeep.web.viewer.routes import open_viewer
 
 
-def serve(boot: DoorBoot, control: socket.socket, audit: socket.socket) -> None:
+def serve(
+    boot: DoorBoot, control: socket.socket, audit: socket.socket, decoding: socket.socket
+) -> None:
     """Serve HTTP until asked to stop."""
-    door = Door("web", boot, control, audit)
+    door = Door("web", boot, control, audit, decoding)
     door.house.people.demo.restart()
     door.serve(_listening(door))
 

@@ -13,6 +13,7 @@ from radkeep.app.demo.run import run_demo
 from radkeep.app.founding import found
 from radkeep.app.layout import Layout
 from radkeep.app.prompt import ask
+from radkeep.app.sandboxes import sandboxing
 from radkeep.app.serving import ready_line, serve, unlocking
 from radkeep.app.supervisor import Supervisor
 from radkeep.app.unlocked import provider
@@ -70,10 +71,12 @@ def init(
 def serve_(context: Context, **flags: str | int | None) -> None:
     """Run the server; prints READY and a JSON object when all doors answer."""
     config = _with_flags(load(context.layout.data), flags)
-    with unlocking(
-        context.layout, config, ask, passphrase_file=context.passphrase_file
-    ) as unlocked:
-        serve(unlocked, _announce)
+    passphrase_file = context.passphrase_file
+    with (
+        sandboxing() as sandboxes,  # before there is any key
+        unlocking(context.layout, config, ask, passphrase_file=passphrase_file) as unlocked,
+    ):
+        serve(unlocked, sandboxes, _announce)
 
 
 @click.command(short_help="Run a demo with samples, on this machine only.")

@@ -119,6 +119,8 @@ def _element(tag: int, found: Mapping[str, Any], below: Tags) -> Element:
         return tag, vr, [_item(item, below) for item in values]
     if vr in NUMBERS:
         return tag, vr, [value for value in values if isinstance(value, (int, float))]
+    if vr == "AT":  # tags, eight digits each in JSON (PS3.18 Section F.2.3)
+        return tag, vr, [int(str(value), 16) for value in values if value]
     text = "\\".join(_texts(values))
     if vr not in CODED:  # such a value may only be ASCII, and senders write what they like
         text = text.encode("ascii", "replace").decode("ascii")

@@ -47,10 +47,10 @@ class NoServerCertificates:
         """Change nothing.
 
         Raises:
-            InvalidRequestError: nothing was given.
+            InvalidRequestError: one of them is missing.
         """
         if not chain or not key:
-            raise InvalidRequestError("no certificate")
+            raise InvalidRequestError("a certificate and its key, both")
         return self.status(actor)
 
     def restore_web(self, actor: Actor) -> Sequence[Mapping[str, Any]]:

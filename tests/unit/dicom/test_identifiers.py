@@ -122,3 +122,10 @@ def test_what_cannot_be_written_does_not_break_an_answer(*, explicit: bool) -> N
     found = answer(row, {0x00080060: {}, 0x00081030: {}, 0x00100020: {}}, [], explicit=explicit)
     syntax = "1.2.840.10008.1.2.1" if explicit else "1.2.840.10008.1.2"
     assert keys(found, syntax) == {(0x00080060,): "C?", (0x00081030,): "", (0x00100020,): "P1"}
+
+
+@pytest.mark.parametrize(("values", "raw"), [([], b""), (["00100020", None], b"\x10\0\x20\0")])
+def test_an_answer_may_hold_tags(values: list[str | None], raw: bytes) -> None:
+    row = {"00205000": {"vr": "AT", "Value": values}}
+    made = answer(row, {0x00205000: {}}, [], explicit=True)
+    assert made == b"\x20\0\0\x50AT" + len(raw).to_bytes(2, "little") + raw

@@ -72,7 +72,10 @@ def device_certificate_routes(
     path = f"{path}/{{name:path}}/certificates"
     return [
         surface.route(
-            path, show, needs=needs, contract=Contract("List a device's certificates", many=True)
+            path,
+            show,
+            needs=needs,
+            contract=Contract("List a device's certificates", many=True),
         ),
         surface.route(
             path,
@@ -81,9 +84,7 @@ def device_certificate_routes(
             needs=needs,
             max_body=_MAX_BODY,
             contract=Contract(
-                "Issue a certificate for a device's key, or trust one that it has",
-                takes=NewCertificate,
-                gives=_CREATED,
+                "Issue or import a certificate", takes=NewCertificate, gives=_CREATED
             ),
         ),
         surface.route(
@@ -92,7 +93,7 @@ def device_certificate_routes(
             methods=["DELETE"],
             needs=needs,
             contract=Contract(
-                "Revoke a device's certificates", many=True, query={"fingerprint": str}
+                "Revoke a device's certificates, or one", query={"fingerprint": str}, many=True
             ),
         ),
     ]
@@ -118,7 +119,10 @@ def server_certificate_routes(
     web = f"{path}/web"
     return [
         surface.route(
-            path, show, needs=needs, contract=Contract("Show what each door shows", many=True)
+            path,
+            show,
+            needs=needs,
+            contract=Contract("List the certificates that the server shows", many=True),
         ),
         surface.route(
             web,
@@ -126,14 +130,14 @@ def server_certificate_routes(
             methods=["PUT"],
             needs=needs,
             max_body=_MAX_BODY,
-            contract=Contract("Have the web door show another", many=True, takes=NewPair),
+            contract=Contract("Show another web certificate", takes=NewPair, many=True),
         ),
         surface.route(
             web,
             restore,
             methods=["DELETE"],
             needs=needs,
-            contract=Contract("Have the web door show our own again", many=True),
+            contract=Contract("Show the server's own web certificate again", many=True),
         ),
     ]
 

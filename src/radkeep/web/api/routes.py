@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON API's addresses."""
+"""The JSON API's addresses.
+
+Invariant: every route is in the description at ``openapi.json``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
