@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
-from radkeep.archive.disk import Disk, File
+from radkeep.archive.disk import Disk, File, behind
 from radkeep.archive.format import (
     HEADER,
     SUFFIX,
@@ -26,6 +27,9 @@ from radkeep.archive.format import (
 )
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import ArchiveFullError, IntegrityError, UnavailableError
+
+_SMALL: Final = 128 << 10  # bytes of a group whose sync costs more than its bytes
+_ZEROS: Final = memoryview(bytes(1 << 20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class OpenVolume:
         self.position = position  # where the next group begins
         self.index = bytearray(index)  # of the records so far
         self._allocated = file.size()
+        self._mapped = position  # small groups find blocks that were written up to here
         self._ended = False
         self._unsettled: list[Indexed] = []  # the group that is written and not yet durable
         self._unsettled_end = position
@@ -120,10 +125,20 @@ class OpenVolume:
         self.write(records)
         self.settle()
 
-    def write(self, records: Sequence[Sealed]) -> int:
+    def write_ahead(self, view: memoryview, offset: int) -> None:
+        """Write sealed bytes ``offset`` behind the last group; they count only with their group.
+
+        Raises:
+            RadkeepError: the disk refused.
+        """
+        start = self.position + offset
+        self.file.write([view], start)
+        self.file.start_writeback(start, len(view))
+
+    def write(self, records: Sequence[Sealed], *, ahead: int = 0) -> int:
         """Give a group to the system, which begins to write it, and return where it ends.
 
-        It counts only after ``settle``.
+        It counts only after ``settle``. The first ``ahead`` bytes are in the file already.
 
         Raises:
             ArchiveFullError: no room; nothing was appended, and the volume may be used.
@@ -134,16 +149,21 @@ class OpenVolume:
         start = self.position
         marker = pack_marker(self.id, start, [(each.length, each.digest) for each in records])
         length = sum(each.length for each in records)
-        self.reserve(start + length + len(marker))
-        views = [view for each in records for view in each.views]
-        missing = sum(map(len, views)) != length
+        end = start + length + len(marker)
+        self.reserve(end)
+        views: Sequence[memoryview | bytes] = [view for each in records for view in each.views]
+        if sum(map(len, views)) == length:
+            views = behind([*views, marker], ahead)
+        else:  # a large object, which streamed into the file
+            views, ahead = [marker], length
+        if end - start < _SMALL and end > self._mapped:
+            views = [*views, self._zeros(end)]
         try:
-            self.file.write([*views, marker], start + length if missing else start)
+            self.file.write(views, start + ahead)
         except IntegrityError:
             self.end()
             raise
-        end = start + length + len(marker)
-        self.file.start_writeback(start, end - start)
+        self.file.start_writeback(start + ahead, end - start - ahead)
         offset = start
         for each in records:
             line = Indexed(each.kind, offset, each.length, each.key_id, each.digest)
@@ -151,6 +171,14 @@ class OpenVolume:
             offset += each.length
         self._unsettled_end = end
         return end
+
+    def _zeros(self, end: int) -> memoryview:
+        """Return zeros to write behind a small group, so that later ones find mapped blocks.
+
+        The sync of a block that was only allocated waits for the file system's journal, too.
+        """
+        self._mapped = max(end, min(end + len(_ZEROS), self._allocated))
+        return _ZEROS[: self._mapped - end]
 
     def settle(self) -> None:
         """Return once the group that was written last is durable; does nothing a second time.
