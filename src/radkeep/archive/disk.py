@@ -144,13 +144,13 @@ class SystemFile:
 
     def write(self, views: Sequence[memoryview | bytes], offset: int) -> int:
         """See ``File.write``."""
-        rest: Sequence[memoryview | bytes] = views
+        rest = list(views)
         written = 0
         try:
             while rest:
                 count = os.pwritev(self._descriptor, rest[:_MAX_VIEWS], offset + written)
                 written += count
-                rest = behind(rest, count)
+                _drop(rest, count)
         except OSError as error:
             raise _failed(error) from error
         return written
@@ -282,15 +282,15 @@ class SystemDisk:
 _COMMON: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-def behind(views: Sequence[memoryview | bytes], count: int) -> Sequence[memoryview | bytes]:
-    """Return ``views`` without their first ``count`` bytes."""
+def _drop(views: list[memoryview | bytes], count: int) -> None:
+    """Take ``count`` written bytes from the front of ``views``."""
     done = 0
     while done < len(views) and count >= len(views[done]):
         count -= len(views[done])
         done += 1
+    del views[:done]
     if count:
-        return [memoryview(views[done])[count:], *views[done + 1 :]]
-    return views[done:]
+        views[0] = memoryview(views[0])[count:]
 
 
 def _find_sync_file_range() -> "ctypes._NamedFuncPointer | None":

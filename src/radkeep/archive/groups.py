@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from radkeep.archive.ahead import Ahead
 from radkeep.archive.format import Ruling, pack_ruling
 from radkeep.archive.record import Finished, ruling_record
 from radkeep.archive.slabs import SlabPool
@@ -41,7 +40,6 @@ class Groups:
         self._catalog = catalog
         self._judge = judge
         self._slabs = slabs
-        self.ahead = Ahead()
         self.withdrawn: list[_Withdrawn] = []
 
     def store(self, volume: OpenVolume, items: Sequence[Finished]) -> None:
@@ -52,12 +50,11 @@ class Groups:
         except RadkeepError as error:
             self.fail(items, error)
             return
-        placed = self._place(volume, self.ahead.first(items))
+        placed = self._place(volume, items)
         if not placed:
             return
         try:
-            ahead = self.ahead.take(volume, placed[0][0].object_id)
-            end = volume.write([item.sealed for item, _ in placed], ahead=ahead)
+            end = volume.write([item.sealed for item, _ in placed])
         except RadkeepError as error:
             if isinstance(error, IntegrityError):
                 self._note_withdrawn(volume, placed)

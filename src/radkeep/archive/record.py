@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, Protocol
 
-from radkeep.archive.ahead import Piece
 from radkeep.archive.format import (
     START,
     TRAILER,
@@ -29,7 +28,6 @@ from radkeep.domain.placement import Placement
 from radkeep.ingest.ports import Arrival, Verdict
 
 _PIECE: Final = 4  # slabs written at once while streaming: 1 MiB
-_AHEAD: Final = 2 * SEALED_CHUNK  # bytes that are worth waking the writer for
 _MARKER_ROOM: Final = 4096  # bytes, for the group marker: also a full disk is noticed here
 
 Describe = Callable[[Placement], Arrival]
@@ -52,41 +50,22 @@ class Host(Protocol):
         """Take a finished record."""
         ...
 
-    def ahead(self, piece: Piece) -> None:
-        """Take bytes that may be written before their record is finished."""
-        ...
-
-    def ended(self) -> None:
-        """Note that a record was abandoned."""
-        ...
-
 
 class Finished:
     """A whole record on its way to the disk."""
 
-    __slots__ = (
-        "describe",
-        "future",
-        "key",
-        "object_id",
-        "organization",
-        "sealed",
-        "single",
-        "slabs",
-    )
+    __slots__ = ("describe", "future", "key", "organization", "sealed", "single", "slabs")
 
     def __init__(
         self,
         sealed: Sealed,
         *,
-        object_id: bytes,
         slabs: list[Slab],
         single: OpenVolume | None,
         key: tuple[bytes, str],
         describe: Describe,
     ) -> None:
         self.sealed = sealed
-        self.object_id = object_id
         self.slabs = slabs
         self.single = single
         self.key, self.organization = key
@@ -110,7 +89,6 @@ class Record:
         self._single: OpenVolume | None = None
         self._flushed = 0  # bytes of the record in its own volume
         self._body = 0  # plain bytes
-        self._offered = self._filled = 0  # bytes of the last slab, and of those before it
         self._open = True
         self._digest = hashlib.sha256()
         self._put(pack_start(RecordKind.INSTANCE, key_id, self._object_id))
@@ -133,7 +111,6 @@ class Record:
             self._seal(self._sealer, data[:whole], last=False)
         self._carried = len(data) - whole
         self._carry[: self._carried] = data[whole:]
-        self._offer()
 
     def finish(self, head: bytes, describe: Describe) -> Future[Verdict]:
         """See ``OpenRecord.finish``."""
@@ -155,7 +132,6 @@ class Record:
         digest = self._digest.digest()
         finished = Finished(
             Sealed(RecordKind.INSTANCE, self._key_id, length, digest, views),
-            object_id=self._object_id,
             slabs=slabs,
             single=self._single,
             key=(self._key, self._organization),
@@ -173,7 +149,6 @@ class Record:
             self._slabs = []
             if self._single is not None:
                 self._host.drop_single(self._single)
-            self._host.ended()
 
     def _part(self, part: str) -> Sealer:
         sealer = Sealer(self._key, part_context(self._organization, self._object_id, part))
@@ -218,19 +193,8 @@ class Record:
             self._single = self._single or self._host.new_single()
             self._flush(self._single)
             return self._slabs[-1]
-        self._offer()
-        self._filled += self._slabs[-1].used
-        self._offered = 0
         self._slabs.append(taken)
         return taken
-
-    def _offer(self) -> None:
-        """Have what was sealed since the last time written ahead."""
-        slab = self._slabs[-1]
-        if self._single is None and slab.used - self._offered >= _AHEAD:
-            view = slab.view[self._offered : slab.used]
-            self._host.ahead(Piece(self._object_id, self._filled + self._offered, view))
-            self._offered = slab.used
 
     def _flush(self, single: OpenVolume) -> None:
         """Write what the slabs hold; keep one of them."""

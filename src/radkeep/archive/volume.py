@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from radkeep.archive.disk import Disk, File, behind
+from radkeep.archive.disk import Disk, File
 from radkeep.archive.format import (
     HEADER,
     SUFFIX,
@@ -125,20 +125,10 @@ class OpenVolume:
         self.write(records)
         self.settle()
 
-    def write_ahead(self, view: memoryview, offset: int) -> None:
-        """Write sealed bytes ``offset`` behind the last group; they count only with their group.
-
-        Raises:
-            RadkeepError: the disk refused.
-        """
-        start = self.position + offset
-        self.file.write([view], start)
-        self.file.start_writeback(start, len(view))
-
-    def write(self, records: Sequence[Sealed], *, ahead: int = 0) -> int:
+    def write(self, records: Sequence[Sealed]) -> int:
         """Give a group to the system, which begins to write it, and return where it ends.
 
-        It counts only after ``settle``. The first ``ahead`` bytes are in the file already.
+        It counts only after ``settle``.
 
         Raises:
             ArchiveFullError: no room; nothing was appended, and the volume may be used.
@@ -151,19 +141,17 @@ class OpenVolume:
         length = sum(each.length for each in records)
         end = start + length + len(marker)
         self.reserve(end)
-        views: Sequence[memoryview | bytes] = [view for each in records for view in each.views]
-        if sum(map(len, views)) == length:
-            views = behind([*views, marker], ahead)
-        else:  # a large object, which streamed into the file
-            views, ahead = [marker], length
+        views = [view for each in records for view in each.views]
+        missing = sum(map(len, views)) != length
+        views.append(marker)
         if end - start < _SMALL and end > self._mapped:
-            views = [*views, self._zeros(end)]
+            views.append(self._zeros(end))
         try:
-            self.file.write(views, start + ahead)
+            self.file.write(views, start + length if missing else start)
         except IntegrityError:
             self.end()
             raise
-        self.file.start_writeback(start + ahead, end - start - ahead)
+        self.file.start_writeback(start, end - start)
         offset = start
         for each in records:
             line = Indexed(each.kind, offset, each.length, each.key_id, each.digest)

@@ -14,7 +14,6 @@ from typing import Final, Protocol
 
 import structlog
 
-from radkeep.archive.ahead import Piece
 from radkeep.archive.disk import Disk, SystemDisk
 from radkeep.archive.format import HEADER, VolumeKind
 from radkeep.archive.groups import Groups, Judge
@@ -94,9 +93,8 @@ class VolumeWriter:
         self._singles = Semaphore(self._limits.singles)
         self._failed: list[OpenVolume] = []  # closed for good; their lock is kept until we end
         self._sealers: list[Thread] = []
-        self._queue: SimpleQueue[Finished | Piece | None] = SimpleQueue()
-        self._gate = Lock()  # over _closed, _receiving and the end of _queue
-        self._receiving = 0  # records that are open
+        self._queue: SimpleQueue[Finished | None] = SimpleQueue()
+        self._gate = Lock()  # over _closed and the end of _queue
         self._closed = False
         self._thread = Thread(target=self._run, name="volume-writer", daemon=True)
         self._thread.start()
@@ -110,8 +108,6 @@ class VolumeWriter:
         slab = self.slabs.take()
         if slab is None:
             raise UnavailableError("too many records are being received")
-        with self._gate:
-            self._receiving += 1
         return Record(self, slab, key_id=key_id, key=key, organization=organization)
 
     def close(self) -> None:
@@ -132,23 +128,12 @@ class VolumeWriter:
         """Take a finished record."""
         self.slabs.handed_over(len(finished.slabs))
         with self._gate:
-            self._receiving -= 1
             if not self._closed:
                 self._queue.put(finished)
                 return
         self._groups.fail([finished], UnavailableError("the archive is closing"))
         if finished.single is not None:
             self.drop_single(finished.single)
-
-    def ahead(self, piece: Piece) -> None:
-        """Take bytes that may be written before their record is finished, if it is alone."""
-        if self._receiving == 1:
-            self._queue.put(piece)
-
-    def ended(self) -> None:
-        """Note that a record was abandoned."""
-        with self._gate:
-            self._receiving -= 1
 
     def new_single(self) -> OpenVolume:
         """Create a volume for one large object.
@@ -217,14 +202,13 @@ class VolumeWriter:
                 self._closed = True
             while not self._queue.empty():
                 waiting = self._queue.get()
-                batch += [waiting] if isinstance(waiting, Finished) else []
+                batch += [waiting] if waiting is not None else []
             self._groups.fail(batch, UnavailableError("the archive failed"))
             raise
 
     def _collect(self) -> tuple[list[Finished], bool]:
         """Return what waits, up to the limits of a group; False when it is the last."""
-        while isinstance(first := self._queue.get(), Piece):
-            self._groups.ahead.write(self._volume, first)
+        first = self._queue.get()
         if first is None:
             return [], False
         batch, size = [first], first.sealed.length
@@ -235,8 +219,6 @@ class VolumeWriter:
                 break
             if item is None:
                 return batch, False
-            if isinstance(item, Piece):  # too late: the group begins where it would go
-                continue
             batch.append(item)
             size += item.sealed.length
         return batch, True

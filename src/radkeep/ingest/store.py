@@ -231,13 +231,14 @@ class Reception:
 
     def _take(self, data: memoryview) -> None:
         """Hash and record bytes; what precedes the data set is recorded only."""
-        if self._record is not None:
-            self._record.write(data)  # first, so that the disk works while we hash
         if self._before:
             cut = min(self._before, len(data))
             self._before -= cut
-            data = data[cut:]
-        self._hash.update(data)
+            self._hash.update(data[cut:])
+        else:
+            self._hash.update(data)
+        if self._record is not None:
+            self._record.write(data)
 
     def _open_record(self) -> bool:
         """Begin the record if it can be named by now, and give it what came before."""

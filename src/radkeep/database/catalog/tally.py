@@ -47,15 +47,13 @@ class Tally:
 
     def write(self, connection: Connection) -> None:
         """Add everything to the rows."""
-        connection.executemany(
-            "UPDATE series SET instances = instances + ? WHERE id = ?", _pairs(self._series)
-        )
-        connection.executemany(
-            "UPDATE study SET instances = instances + ? WHERE id = ?", _pairs(self._studies)
-        )
-        connection.executemany(
-            "UPDATE study SET series = series + ? WHERE id = ?", _pairs(self._new_series)
-        )
+        for statement, added in (
+            ("UPDATE series SET instances = instances + ? WHERE id = ?", self._series),
+            ("UPDATE study SET instances = instances + ? WHERE id = ?", self._studies),
+            ("UPDATE study SET series = series + ? WHERE id = ?", self._new_series),
+        ):
+            if added:  # a statement for no rows still costs a turn of the interpreter's lock
+                connection.executemany(statement, _pairs(added))
         for organization, received in self._received.items():
             counts = self._of(organization)
             connection.execute(
