@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 VIEWER := build/viewer
+PEERS := build/peers
 step = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 
 .PHONY: help
@@ -27,7 +28,7 @@ system:
 
 .venv/.ready: requirements/dev.txt pyproject.toml | .venv/bin/python
 	$(call step,Python packages: about 300 MB)
-	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -37,6 +38,16 @@ $(VIEWER)/SHA256SUMS: tools/viewer/viewer.lock.json | .venv/.ready
 
 .PHONY: viewer
 viewer: $(VIEWER)/SHA256SUMS ## build the OHIF viewer into build/viewer
+
+$(PEERS)/.ready: tools/peers/package-lock.json
+	$(call step,peers from npm: 40 MB with pinned digests)
+	@mkdir -p $(PEERS) && cp tools/peers/package*.json $(PEERS)
+	@cd $(PEERS) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.PHONY: peers
+peers: $(PEERS)/.ready ## install the programs of others that the tests speak to
+	@tools/system-packages orthanc ctn odil || echo "some peers cannot be had here; the tests that need them will say so"
 
 .PHONY: demo
 demo: setup ## start a demo with sample studies and print a sign-in link
@@ -65,7 +76,7 @@ contracts: .venv/.ready
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
 .PHONY: pytest
-pytest: setup
+pytest: setup peers
 	$(call step,tests)
 	@$(BIN)/pytest -n 2 --dist loadgroup -q
 
@@ -76,19 +87,33 @@ test: setup lint types contracts pytest ## all checks, at most 15 minutes
 test-all: test torture ## also what takes longer
 
 .PHONY: torture
-torture: setup ## 100 kill -9 under load, each followed by a full verification
+torture: setup ## 100,000 aborts; 100 kill -9 under load, each followed by a full verification
 	$(call step,torture)
+	@$(BIN)/python tests/torture/abort_storm.py --aborts 100000
 	@$(BIN)/python tests/torture/kill_under_load.py --rounds 100
+
+.PHONY: fuzz
+fuzz: setup ## atheris on all parsers of the wire: 30 minutes or 10 million inputs; FUZZ="--minutes 5"
+	$(call step,fuzz)
+	@$(BIN)/python -m tests.fuzz.run $(FUZZ)
 
 .PHONY: bench
 bench: setup ## C-STORE beside Orthanc and DCMTK, interleaved; writes docs/benchmarks.md
 	$(call step,benchmarks)
 	@tools/system-packages orthanc
+	@$(BIN)/python benchmarks/large.py --output docs/benchmarks.md
 	@$(BIN)/python benchmarks/ingest.py --output docs/benchmarks.md
 
+.PHONY: bench-web
+bench-web: setup ## DICOMweb beside Orthanc's plugin; writes docs/benchmarks-web.md
+	$(call step,benchmarks of DICOMweb)
+	@tools/system-packages orthanc orthanc-dicomweb
+	@$(BIN)/python benchmarks/web.py --output docs/benchmarks-web.md
+
 .PHONY: docs
-docs: .venv/.ready ## write docs/reference.md from the code
+docs: .venv/.ready ## write docs/reference.md and docs/conformance.md from the code
 	@$(BIN)/python tools/make_reference.py
+	@$(BIN)/python tools/make_conformance.py
 
 .PHONY: lock
 lock: ## renew the hashed lists of packages (needs uv)

@@ -33,6 +33,7 @@ class Receiver:
 
     port: int
     pid: int
+    options: tuple[str, ...] = ()  # what the sender needs besides
 
 
 Start = Callable[[Path], AbstractContextManager[Receiver]]
@@ -41,11 +42,15 @@ Start = Callable[[Path], AbstractContextManager[Receiver]]
 class Radkeep:
     """Starts copies of one data directory, which is founded once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
+        """With ``tls`` the sender is told to use the port of DICOM over TLS and a certificate."""
         folder.mkdir()
+        self._device = folder / "device" if tls else None
         self._founded = radkeep_server.found(folder)
         with radkeep_server.serving(self._founded):
             self._founded.run("device", "add", CALLING, "--from", "127.0.0.0/8")
+            if self._device is not None:
+                self._founded.run("device", "certificate", CALLING, "--out", str(self._device))
 
     @contextmanager
     def __call__(self, folder: Path) -> Iterator[Receiver]:
@@ -55,12 +60,16 @@ class Radkeep:
         founded = self._founded
         copy = radkeep_server.Installation(data, founded.founded, founded.passphrase_file)
         with radkeep_server.serving(copy) as server:
-            yield Receiver(server.dimse, server.process.pid)
+            if self._device is None:
+                yield Receiver(server.dimse, server.process.pid)
+            else:
+                port = int(server.ready["dimse_tls"].rpartition(":")[2])
+                yield Receiver(port, server.process.pid, ("--tls", str(self._device)))
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[Receiver]:
-    """Run Orthanc without plugins; it syncs each stored file, which is its default."""
+def orthanc(folder: Path, **more: object) -> Iterator[Receiver]:
+    """Run Orthanc without plugins, with ``more`` settings; it syncs each stored file by default."""
     port = _free_port()
     settings = {
         "Name": "Benchmark",
@@ -71,10 +80,40 @@ def orthanc(folder: Path) -> Iterator[Receiver]:
         "RemoteAccessAllowed": False,
         "MaximumPduLength": _LARGEST_PDU,
         "Plugins": [],
+        **more,
     }
     (folder / "orthanc.json").write_text(json.dumps(settings))
     with _running(["/usr/sbin/Orthanc", str(folder / "orthanc.json")], folder, port) as receiver:
         yield receiver
+
+
+@contextmanager
+def running_orthanc(folder: Path) -> Iterator[int]:
+    """Run Orthanc with its DICOMweb plugin; yield the port of its plain HTTP."""
+    port = _free_port()
+    more = {
+        "HttpPort": port,
+        "KeepAlive": True,
+        "HttpThreadsCount": 50,
+        "AuthenticationEnabled": False,
+        "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    }
+    with orthanc(folder, **more):
+        _await_http(port)
+        yield port
+
+
+def _await_http(port: int) -> None:
+    deadline = time.monotonic() + _DEADLINE
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            threading.Event().wait(0.05)
+        else:
+            return
+    raise RuntimeError("Orthanc does not answer over HTTP")
 
 
 @contextmanager

@@ -163,7 +163,9 @@ def _exit_codes() -> str:
 def _addresses() -> str:
     groups = {
         "DICOMweb": _routes(
-            lambda kit: dicomweb_routes(_surface(kit), store=kit, search=kit, fetch=kit)
+            lambda kit: dicomweb_routes(
+                _surface(kit), store=kit, search=kit, fetch=kit, deletions=kit
+            )
         ),
         "JSON API": _routes(lambda kit: api_routes(kit, kit)),
         "Portal": _routes(lambda kit: portal_routes(kit, kit, kit)),

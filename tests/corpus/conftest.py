@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from corpus_files import Real, batches, read_corpus
+from corpus_find import World, served
 from corpus_house import House, founded
 
 
@@ -30,3 +31,12 @@ def reals(corpus: Sequence[Path]) -> Sequence[Real]:
 def storable(reals: Sequence[Real]) -> Sequence[Sequence[Real]]:
     """Return the storable files in batches that hold no SOP Instance UID twice."""
     return batches([real for real in reals if real.storable])
+
+
+@pytest.fixture(scope="session")
+def world(
+    storable: Sequence[Sequence[Real]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Serve every storable file whose SOP Instance UID comes first to C-FIND."""
+    with served(storable, tmp_path_factory.mktemp("find")) as world:
+        yield world

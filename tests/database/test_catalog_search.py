@@ -12,8 +12,8 @@ from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.catalog.plan import plan
 from radkeep.database.catalog.search import matchable
 from radkeep.database.catalog.where import Shape, condition
-from radkeep.dicom.query import ALL, Level, Match, Order, Query
-from radkeep.domain.errors import InvalidRequestError, UnsupportedError
+from radkeep.dicom.query import ALL, Level, Match, MatchKind, Order, Query
+from radkeep.domain.errors import InvalidRequestError
 from radkeep.domain.uid import Uid
 from radkeep.testing.arrivals import ROOT, all_rows, arrival, facts
 
@@ -41,6 +41,13 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
     opened.commit("a" * 32, 1, [arrival(one, offset=at) for at, one in enumerate(made)])
     hidden = facts(1, 1, 1, texts={0x00100010: "Müller^Hidden", 0x0020000D: f"{ROOT}.66"})
     opened.commit("b" * 32, 1, [arrival(hidden, organization="other", volume="b" * 32)])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Catalog]:
+    opened = Catalog.open(tmp_path / "catalog.db", bytes(32))
     yield opened
     opened.close()
 
@@ -255,8 +262,55 @@ def test_what_cannot_be_matched_is_refused(catalog: Catalog) -> None:
     assert not matchable(STUDY, Match.parse([0x00080070], "of a series"))
     assert matchable(SERIES, Match.parse([0x00080070], "of a series"))
     assert matchable(STUDY, Match.parse([0x00400280], ""))
-    with pytest.raises(UnsupportedError):
-        catalog.search("clinic", Level.PATIENT, Query())
+
+
+def test_patients_are_what_their_studies_say(empty: Catalog) -> None:
+    nameless = {0x00100020: "", 0x00100030: "19600202"}
+    made = [
+        facts(1, texts={0x00100020: "A"}),
+        facts(2, texts={0x00100020: "A", 0x00100010: "Phantom^Patient1"}),
+        facts(2, 2, texts={0x00100020: "A", 0x00100010: "Phantom^Patient1"}),
+        facts(3, texts={0x00100020: "B"}),
+        facts(4, texts=nameless),
+        facts(5, texts=nameless),
+    ]
+    empty.commit("a" * 32, 1, [arrival(one, offset=at) for at, one in enumerate(made)])
+    counts = (0x00201200, 0x00201202, 0x00201204)
+
+    def found(**keys: object) -> list[list[object]]:
+        page = empty.search("clinic", Level.PATIENT, Query(include=counts, **keys))
+        rows = [msgspec.json.decode(row) for row in page.rows]
+        tags = ("00100020", "00201200", "00201202", "00201204")
+        return [[row[tag].get("Value", [""])[0] for tag in tags] for row in rows]
+
+    known, strangers = [["A", 2, 3, 3], ["B", 1, 1, 1]], [["", 1, 1, 1]] * 2
+    assert sorted(found(), key=str) == sorted(known + strangers, key=str)
+    assert found(filters=(Match.parse([0x00100020], "A"),)) == [["A", 2, 3, 3]]
+    assert found(filters=(Match.parse([0x00100010], "PHANTOM^patient3"),)) == [["B", 1, 1, 1]]
+    pages = [found(limit=1, offset=at) for at in range(4)]
+    assert [row for page in pages for row in page] == found()
+    page = empty.search("clinic", STUDY, Query(include=counts))
+    assert {msgspec.json.decode(row)["00201204"]["Value"][0] for row in page.rows} == {1, 3}
+    assert empty.search("other", Level.PATIENT, Query()).rows == []
+
+
+def test_a_date_and_a_time_match_as_one(empty: Catalog) -> None:
+    moments = [("20260101", "120000"), ("20260102", "0800"), ("20260102", "180000.5"), ("", "")]
+    made = [
+        facts(at, texts={0x00080020: day, 0x00080030: time, 0x00080021: day, 0x00080031: time})
+        for at, (day, time) in enumerate(moments)
+    ]
+    empty.commit("a" * 32, 1, [arrival(one, offset=at) for at, one in enumerate(made)])
+    for level, tag in ((STUDY, 0x00080020), (SERIES, 0x00080020), (SERIES, 0x00080021)):
+        for values, expected in (
+            (("20260101", "13", "20260102", "0759"), 0),
+            (("20260101", "12", "20260102", "0800"), 2),
+            (("20260102", "", "", ""), 2),
+            (("", "", "20260102", "1800"), 3),
+            (("20260101", "1200", "20260101", "1200"), 1),
+        ):
+            match = Match((tag,), MatchKind.MOMENT, values)
+            assert len(empty.search("clinic", level, Query(filters=(match,))).rows) == expected
 
 
 def test_text_of_a_key_never_becomes_sql(catalog: Catalog) -> None:

@@ -33,9 +33,12 @@ from radkeep.identity.assembly import Identity, assemble
 from radkeep.identity.permissions import Permission
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 from radkeep.testing.audit import MemoryAuditLog
+from radkeep.testing.deletions import MemoryDeletions
 from radkeep.testing.identity import MemoryRegistry, PlainPasswords
 from radkeep.testing.records import FixedKeys
 from radkeep.web.application import application
@@ -90,8 +93,11 @@ def running(folder: Path, files: Iterable[bytes]) -> Iterator[Clinic]:
     writer = VolumeWriter(volumes, keys=keys, catalog=catalog, judge=Judge(records), clock=clock)
     ways = {"policy": identity.policy, "audit": audit, "clock": clock}
     store = Store(recorder=writer, limit=64 << 20, **ways)
-    search = Search(catalog=catalog, **ways)
-    fetch = Fetch(catalog=catalog, records=records, **ways)
+    memory = MemoryDeletions()
+    ways |= {"catalog": Overlay(deletions=memory, catalog=catalog)}
+    search = Search(**ways)
+    fetch = Fetch(records=records, **ways)
+    deletions = Deletions(store=memory, **ways)
     fill(store, files, founded.organization.id)
     kit = Kit(
         authentication=Authentication(
@@ -112,7 +118,9 @@ def running(folder: Path, files: Iterable[bytes]) -> Iterator[Clinic]:
         fetch=fetch,
     )
     routes = [
-        *dicomweb_routes(Surface(kit=kit), store=store, search=search, fetch=fetch),
+        *dicomweb_routes(
+            Surface(kit=kit), store=store, search=search, fetch=fetch, deletions=deletions
+        ),
         *portal_routes(kit, parts, frames),
         *viewer_routes(pages, open_viewer()),
     ]

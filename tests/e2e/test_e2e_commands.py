@@ -19,6 +19,7 @@ import msgspec
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pynetdicom import AE
 
 from radkeep.app.founding import found as found_directory
 from radkeep.app.layout import Layout
@@ -103,7 +104,7 @@ def test_ready_says_where_everything_is(installation: Installation, server: Serv
     assert ready["data"] == str(installation.data)
     assert ready["web"] == f"https://localhost:{server.web}"
     assert ready["dimse"] == f"127.0.0.1:{server.dimse}"
-    assert len(server.pids()) == 4
+    assert len(server.pids()) == 5  # supervisor, zygote, keeper, two doors
 
 
 def test_a_script_enrols_and_signs_in(
@@ -132,6 +133,26 @@ def test_a_script_enrols_and_signs_in(
     assert answers[-1].is_success, answers[-1].text
     assert http.get("/api/v1/session").status_code == 200
     assert http.get("/dicom-web/studies").status_code in {200, 204}
+
+
+def test_a_device_is_called_when_it_is_added_and_whenever_asked(
+    installation: Installation, server: Server
+) -> None:
+    ae = AE(ae_title="PACS2")
+    ae.add_supported_context("1.2.840.10008.1.1")
+    peer = ae.start_server(("127.0.0.1", 0), block=False)
+    where = ("--host", "127.0.0.1", "--port", str(peer.socket.getsockname()[1]))
+    try:
+        assert installation.json("device", "add", "PACS2", *where)["echo"] == "answered"
+        assert installation.json("device", "echo", "PACS2")["answered"] is True
+    finally:
+        peer.shutdown()
+    asked = [*command("device", "echo", "PACS2"), "--data", str(installation.data)]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 10
+    assert "PACS2 does not answer: the peer cannot be reached" in done.stderr
+    made = installation.json("device", "add", "PACS3", *where)  # registered all the same
+    assert made["echo"] == "the peer cannot be reached"
 
 
 def test_import_search_and_export_meet_in_the_server(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any bytes give a scan or our error, and the same one however they come in pieces."""
 
+import json
 import struct
 import zlib
 from contextlib import suppress
@@ -14,6 +15,7 @@ from radkeep.dicom.bulk import locate
 from radkeep.dicom.facts import Facts
 from radkeep.dicom.frames import frame_spans
 from radkeep.dicom.head import InstanceHead
+from radkeep.dicom.identifiers import answer, keys
 from radkeep.dicom.json_model import metadata
 from radkeep.dicom.query import Level
 from radkeep.dicom.scanner import Scan, Scanner
@@ -111,7 +113,14 @@ def _use(scan: Scan, data: bytes) -> None:
     assert Facts.from_head(head) == scan.facts
     assert metadata(head, "https://host/x").startswith(b"{")
     for level in Level:
-        scan.facts.json(level)
+        row = json.loads(scan.facts.json(level))
+        tags = [int(tag, 16) for tag in row if tag != "00080005"]  # which nobody can ask for
+        for explicit in (True, False):
+            found = keys(
+                answer(row, {tag: {} for tag in tags}, (), explicit=explicit),
+                EXPLICIT if explicit else IMPLICIT,
+            )
+            assert {(tag,) for tag in tags} <= found.keys()
     for number in (1, 2):
         try:
             spans = frame_spans(head, number, lambda start, stop: data[start:stop])
@@ -123,7 +132,7 @@ def _use(scan: Scan, data: bytes) -> None:
         locate(head, "00281201")
 
 
-def _check(syntax: str | None, data: bytes) -> None:
+def check(syntax: str | None, data: bytes) -> None:
     whole = _scan(syntax, data, 1 << 20)
     for step in (1, 7):
         pieces = _scan(syntax, data, step)
@@ -138,13 +147,13 @@ def _check(syntax: str | None, data: bytes) -> None:
 @example(EXPLICIT, b"")
 @example(None, bytes(132))
 def test_any_bytes(syntax: str | None, data: bytes) -> None:
-    _check(syntax, data)
+    check(syntax, data)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_data_sets())
 def test_almost_data_sets(case: tuple[str | None, bytes]) -> None:
-    _check(*case)
+    check(*case)
 
 
 FILES = [
@@ -163,4 +172,4 @@ def test_damaged_files(file: bytes, damages: list[tuple[int, int]], cut: int) ->
     damaged = bytearray(file[:6000])
     for place, value in damages:
         damaged[min(132 + place, len(damaged) - 1)] = value
-    _check(None, bytes(damaged[: len(damaged) - cut]))
+    check(None, bytes(damaged[: len(damaged) - cut]))

@@ -23,12 +23,15 @@ from radkeep.crypto.tokens import new_token
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.encode import encode
 from radkeep.dicom.part10 import file_meta
+from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.actor import Actor
 from radkeep.identity import actors
 from radkeep.identity.accounts import Accounts
+from radkeep.identity.certificates import Certificates
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
+from radkeep.identity.echo import EchoTest
 from radkeep.identity.enrolment import Enrolment
 from radkeep.identity.knocks import Knocks
 from radkeep.identity.login import Login
@@ -42,11 +45,17 @@ from radkeep.identity.tokens import Tokens
 from radkeep.identity.zones import Zones
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store
+from radkeep.retrieval.decoder import Decoder
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 from radkeep.testing.audit import MemoryAuditLog
+from radkeep.testing.authority import MemoryAuthority, NoServerCertificates
+from radkeep.testing.deletions import MemoryDeletions
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 from radkeep.testing.records import FixedKeys
+from radkeep.web.api.certificates import revocation_routes
 from radkeep.web.api.routes import ApiParts, api_routes
 from radkeep.web.application import application, health_routes
 from radkeep.web.dicomweb.routes import dicomweb_routes
@@ -77,7 +86,7 @@ class Trail:
 class House:
     """Everything below the doors."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, decoder: Decoder | None = None) -> None:
         self.clock, self.audit = FakeClock(), MemoryAuditLog()
         self.registry = MemoryRegistry()
         policy = Policy()
@@ -98,16 +107,16 @@ class House:
             clock=self.clock,
             limit=OBJECT_LIMIT,
         )
-        self.search = Search(
-            catalog=self.catalog, policy=policy, audit=self.audit, clock=self.clock
-        )
-        self.fetch = Fetch(
-            catalog=self.catalog,
-            records=self.records,
-            policy=policy,
-            audit=self.audit,
-            clock=self.clock,
-        )
+        memory = MemoryDeletions()
+        ways = {
+            "catalog": Overlay(deletions=memory, catalog=self.catalog),
+            "policy": policy,
+            "audit": self.audit,
+            "clock": self.clock,
+        }
+        self.search = Search(**ways)
+        self.deletions = Deletions(store=memory, **ways)
+        self.fetch = Fetch(records=self.records, decoder=decoder, **ways)
         registry = self.registry
         self.organizations = Organizations(
             organizations=registry.organizations,
@@ -137,6 +146,15 @@ class House:
             audit=self.audit,
             clock=self.clock,
         )
+        devices = Devices(
+            devices=registry.devices,
+            certificates=registry.certificates,
+            zones=registry.zones,
+            knocks=knocks,
+            deeds=deeds,
+            clock=self.clock,
+            ae_title="RADKEEP",
+        )
         self.parts = ApiParts(
             login=Login(
                 registry=registry,
@@ -152,17 +170,20 @@ class House:
             recovery=Recovery(registry=registry, enrolment=self.enrolment, deeds=deeds),
             organizations=self.organizations,
             tokens=self.tokens,
-            devices=Devices(
+            certificates=Certificates(
+                certificates=registry.certificates,
                 devices=registry.devices,
-                zones=registry.zones,
-                knocks=knocks,
+                authority=MemoryAuthority(self.clock),
                 deeds=deeds,
                 clock=self.clock,
-                ae_title="RADKEEP",
             ),
+            server_certificates=NoServerCertificates(),
+            devices=devices,
+            echo=EchoTest(devices=devices, deeds=deeds, peers=EchoScu(devices, ae_title="RADKEEP")),
             knocks=knocks,
             zones=Zones(zones=registry.zones, deeds=deeds, clock=self.clock),
             demo=Demo(registry=registry, sessions=self.sessions, deeds=deeds, clock=self.clock),
+            deletions=self.deletions,
             status=lambda _actor: {"instances": 0},
             trail=Trail(self.audit),
             public_origin=BASE,
@@ -179,8 +200,15 @@ class House:
     def routes(self) -> list[GuardedRoute]:
         surface = Surface(kit=self.kit)
         return [
-            *dicomweb_routes(surface, store=self.store, search=self.search, fetch=self.fetch),
+            *dicomweb_routes(
+                surface,
+                store=self.store,
+                search=self.search,
+                fetch=self.fetch,
+                deletions=self.deletions,
+            ),
             *api_routes(self.kit, self.parts),
+            *revocation_routes(surface, certificates=self.parts.certificates),
             *health_routes(surface, lambda: True),
         ]
 
@@ -292,8 +320,8 @@ def dicom_file(
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+def house(tmp_path: Path, decoder: Decoder) -> Iterator[House]:
+    made = House(tmp_path, decoder)
     yield made
     made.close()
 

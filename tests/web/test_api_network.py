@@ -4,6 +4,7 @@
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pynetdicom import AE
 
 from radkeep.audit.events import EventType
 
@@ -29,6 +30,27 @@ def test_devices_come_and_go(web: "Web") -> None:
         if event.type is EventType.NETWORK_CONFIGURATION
     ]
     assert phases.count("intent") == phases.count("outcome")
+
+
+def test_a_device_is_called(web: "Web") -> None:
+    ae = AE(ae_title="PACS2")
+    ae.add_supported_context("1.2.840.10008.1.1")
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    here = {"host": "127.0.0.1", "port": server.socket.getsockname()[1], "allow": []}
+    web.send("POST", f"{API}/devices", json={"ae_title": "PACS2", **here})
+    try:
+        heard = web.send("POST", f"{API}/devices/PACS2/echo")
+        assert heard.status_code == 200
+        assert (heard.json()["answered"], heard.json()["reason"]) == (True, "")
+    finally:
+        server.shutdown()
+    heard = web.send("POST", f"{API}/devices/PACS2/echo")
+    assert heard.json()["answered"] is False
+    assert heard.json()["reason"] == "the peer cannot be reached"
+    web.send("POST", f"{API}/devices", json=CT | {"host": "10.99.99.1"})
+    web.send("POST", f"{API}/devices", json={"ae_title": "SCU", "from": ["10.0.0.7"]})
+    assert web.send("POST", f"{API}/devices/SCU/echo").status_code == 404
+    assert web.send("POST", f"{API}/devices/NOBODY/echo").status_code == 404
 
 
 def test_refused_peers_are_listed(web: "Web") -> None:

@@ -10,6 +10,8 @@ import pytest
 import requests
 from dicomweb_client.api import DICOMwebClient
 
+from radkeep.identity.permissions import Scope
+
 if TYPE_CHECKING:
     from tests.web.conftest import Served, Web
 
@@ -63,6 +65,20 @@ def test_large_instances_pass_both_ways(client: DICOMwebClient, make_file: Make)
     pixels = bytes(range(256)) * (3 << 12)
     client.store_instances([parsed(make_file(pixels=pixels))])
     assert client.retrieve_instance(STUDY, SERIES, INSTANCE).PixelData == pixels
+
+
+def test_deleting_at_every_level(client: DICOMwebClient, web: "Web", make_file: Make) -> None:
+    files = [parsed(make_file(series=series, number=n)) for series in (1, 2) for n in (1, 2)]
+    client.store_instances(files)
+    scopes = [scope for scope in Scope if scope.startswith("dicomweb:")]
+    client._session.headers["Authorization"] = f"Bearer {web.house.token(*scopes)}"
+    for delete, names, left in (
+        (client.delete_instance, (STUDY, SERIES, INSTANCE), 3),
+        (client.delete_series, (STUDY, SERIES), 2),
+        (client.delete_study, (STUDY,), 0),
+    ):
+        delete(*names)
+        assert len(client.search_for_instances()) == left
 
 
 def test_refusals_reach_the_client(client: DICOMwebClient, make_file: Make) -> None:

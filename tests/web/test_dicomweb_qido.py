@@ -61,6 +61,40 @@ def test_what_is_found(filled: "Web", path: str, tag: str, found: list[str]) -> 
     assert uids(answer.json(), tag) == found
 
 
+@pytest.mark.parametrize(
+    ("path", "tag", "found"),
+    [
+        ("/studies?PatientName=M%C3%BCller*&includefield=all", "0020000D", ["4"]),
+        ("/studies?PatientName=muller%5Ezoe", "0020000D", ["4"]),
+        ("/studies?00081030=Tr%C3%A8s+%2A", "0020000D", ["4"]),
+        ("/studies?PatientName=%E3%82%84*", "0020000D", []),
+    ],
+)
+def test_other_scripts(
+    filled: "Web", make_file: Make, path: str, tag: str, found: list[str]
+) -> None:
+    more = {
+        "t00080005": ("CS", "ISO_IR 192"),
+        "t00100010": ("PN", "Müller^Zoë"),
+        "t00081030": ("LO", "Très bien"),
+    }
+    assert filled.store(make_file(4, **more)).status_code == 200
+    answer = filled.get(ROOT + path)
+    assert answer.status_code == 200
+    assert uids(answer.json(), tag) == found
+
+
+def test_all_fields_are_all_that_is_known(filled: "Web") -> None:
+    usual, everything = (
+        filled.get(f"{ROOT}/studies/{UID}.1/series/{UID}.1.1/instances{more}").json()[0]
+        for more in ("", "?includefield=all")
+    )
+    assert set(usual) < set(everything)
+    assert {"00100010", "00081030", "00200011", "00280010"} <= set(everything)
+    named = filled.get(f"{ROOT}/series?includefield=PatientID,StudyDescription&limit=1").json()[0]
+    assert (named["00100020"]["Value"], named["00081030"]["Value"]) == (["P3"], ["Head"])
+
+
 def test_keys_ascend_and_addresses_lead_to_the_entity(filled: "Web") -> None:
     rows = filled.get(f"{ROOT}/instances").json()
     assert all(list(row) == sorted(row) for row in rows)

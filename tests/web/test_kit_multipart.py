@@ -100,10 +100,25 @@ def test_what_follows_the_end_is_ignored() -> None:
     assert len(read(b"--frontier\r\n\r\nx\r\n--frontier--\r\nanything").parts) == 1
 
 
-@pytest.mark.parametrize("boundary", ["", "x" * 71, "sp ace ", '"quo'])
-def test_boundaries_are_those_of_rfc_2046(boundary: str) -> None:
+@pytest.mark.parametrize("boundary", ["", "x" * 201, "sp ace ", '"quo'])
+def test_boundaries_are_short_and_plain(boundary: str) -> None:
     quoted = boundary.replace('"', '\\"')
     with pytest.raises(InvalidRequestError):
         boundary_of(parse_media_type(f'multipart/related; boundary="{quoted}"'))
     with pytest.raises(UnsupportedError):
         boundary_of(parse_media_type("multipart/form-data; boundary=x"))
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+@pytest.mark.parametrize("preamble", [b"", b"\r\n", b"read by nobody --frontier\r\n", b"\r\n\r\n"])
+def test_a_preamble_is_skipped(preamble: bytes, piece: int) -> None:
+    body = preamble + b"--frontier\r\nContent-Type: a/b\r\n\r\nwhole\r\n--frontier--"
+    assert [data for _, data in read(body, piece=piece).parts] == [b"whole"]
+
+
+@pytest.mark.parametrize("piece", [1, 1_000, 100_000])
+def test_a_preamble_has_an_end(piece: int) -> None:
+    body = b"x" * 4_095 + b"\r\n--frontier\r\nContent-Type: a/b\r\n\r\nwhole\r\n--frontier--"
+    assert len(read(body[1:], piece=piece).parts) == 1
+    with pytest.raises(InvalidRequestError):
+        read(b"xx" + body, piece=piece)

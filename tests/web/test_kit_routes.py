@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 PUBLIC = {
     "/api/v1/session": {"POST", "DELETE"},
     "/api/v1/enrolment": {"POST"},
+    "/api/v1/openapi.json": {"GET", "HEAD"},
     "/healthz": {"GET", "HEAD"},
     "/readyz": {"GET", "HEAD"},
+    "/pki/ca.crl": {"GET", "HEAD"},
 }
 
 

@@ -4,17 +4,29 @@
 import importlib.util
 import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.classes import is_storage
+from radkeep.dimse.ports import Rooms
 from radkeep.dimse.server import DimseServer
 from radkeep.dimse.settings import DimseSettings
+from radkeep.domain.clock import SystemClock
+from radkeep.identity.permissions import EVERYTHING
+from radkeep.identity.policy import Policy
+from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.search import Search
+from radkeep.retrieval.selection import Selection
+from radkeep.testing.audit import MemoryAuditLog
 from radkeep.testing.dimse import Door, FakeAdmission, FakeStore, FakeWitness, LoopThread
+from radkeep.testing.shelf import Shelf
 
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 
@@ -37,8 +49,9 @@ def open_door() -> Iterator[Callable[..., Door]]:
     """Return a function that starts a server with the given settings."""
     doors: list[Door] = []
 
-    def start(*titles: str, **settings: object) -> Door:
+    def start(*titles: str, rooms: Mapping[str, Any] | None = None, **settings: object) -> Door:
         store, admission, witness = FakeStore(), FakeAdmission(*titles), FakeWitness()
+        admission.permissions = EVERYTHING
         loop = LoopThread()
         settings.setdefault("tick", 0.05)
         settings.setdefault("grace", 2.0)
@@ -48,6 +61,7 @@ def open_door() -> Iterator[Callable[..., Door]]:
             supports=is_storage,
             settings=DimseSettings(**settings),
             witness=witness,
+            rooms=Rooms(**(rooms or {})),
         )
 
         async def listen() -> int:
@@ -100,3 +114,37 @@ def instance(rawsend: ModuleType) -> Callable[..., Any]:
         return rawsend.Instance(sop_class, uid, EXPLICIT, data)
 
     return make
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    """Return an empty catalog, for the organization of the fake devices."""
+    opened = Catalog.open(tmp_path / "catalog.db", bytes(32))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def audit() -> MemoryAuditLog:
+    """Return the audit log of ``finder``."""
+    return MemoryAuditLog()
+
+
+@pytest.fixture
+def finder(catalog: Catalog, audit: MemoryAuditLog) -> Search:
+    """Return the real search over ``catalog``."""
+    return Search(catalog=catalog, policy=Policy(), audit=audit, clock=SystemClock())
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """Return an empty archive in memory."""
+    return Shelf()
+
+
+@pytest.fixture
+def selector(catalog: Catalog, shelf: Shelf, audit: MemoryAuditLog) -> Selection:
+    """Return the real selection over ``catalog`` and ``shelf``."""
+    policy, clock = Policy(), SystemClock()
+    fetch = Fetch(catalog=catalog, records=shelf, policy=policy, audit=audit, clock=clock)
+    return Selection(catalog=catalog, fetch=fetch, policy=policy, audit=audit, clock=clock)

@@ -6,12 +6,14 @@ Invariant: this is the one place where a port meets its adapter; it reads as a t
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Unpack
 
 import structlog
 
 from radkeep.app.layout import Layout
+from radkeep.app.outward import Credentials, Outward
 from radkeep.app.recovery_events import sealed_event, tell_recovery
 from radkeep.archive.keypool import Append, KeyPool
 from radkeep.archive.keyring import Keyring
@@ -24,14 +26,22 @@ from radkeep.audit.ports import AuditLog
 from radkeep.config import Config
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.database.registry.registry import SqlRegistry
+from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
+from radkeep.identity.certificates import Authority
+from radkeep.identity.devices import Devices
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
+from radkeep.retrieval.commitment import Commitments
+from radkeep.retrieval.decoder import Decoder
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
+from radkeep.retrieval.selection import Selection
 
 FLUSH_SECONDS: Final = 1.0  # from an acknowledged instance to its Transferred entry
 _log = structlog.get_logger()
@@ -49,6 +59,8 @@ class Foundation:
     registry_key: bytes
     audit: AuditLog
     process: str  # its name in the audit log
+    decoder: Decoder | None = None  # a lone command decodes nothing
+    authority: Authority | None = None  # issues certificates of devices
 
 
 class House:
@@ -72,6 +84,8 @@ class House:
             audit=base.audit,
             clock=self.clock,
             ae_title=base.config.server.ae_title,
+            authority=base.authority,
+            peers=partial(_caller, base),
         )
         policy = self.people.policy
         self.records: Final = VolumeReader(volumes, keys=base.keyring)
@@ -96,11 +110,38 @@ class House:
             clock=self.clock,
             limit=base.config.archive.max_object_bytes,
         )
+        deletions = self.registry.deletions
+        shown = Overlay(deletions=deletions, catalog=self.catalog)
         self.search: Final = Search(
-            catalog=self.catalog, policy=policy, audit=base.audit, clock=self.clock
+            catalog=shown,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.deletions: Final = Deletions(
+            catalog=shown,
+            store=deletions,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
         )
         self.fetch: Final = Fetch(
-            catalog=self.catalog,
+            catalog=shown,
+            records=self.records,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+            decoder=base.decoder,
+        )
+        self.selection: Final = Selection(
+            catalog=shown,
+            fetch=self.fetch,
+            policy=policy,
+            audit=base.audit,
+            clock=self.clock,
+        )
+        self.commitments: Final = Commitments(
+            catalog=shown,
             records=self.records,
             policy=policy,
             audit=base.audit,
@@ -148,3 +189,10 @@ class House:
 
     def _event(self, event: EventId, **fields: Unpack[EventFields]) -> Event:
         return event_by(self._actor, event, time=self.clock.now(), **fields)
+
+
+def _caller(base: Foundation, devices: Devices) -> EchoScu:
+    own = base.config.server.ae_title
+    credentials = Credentials(base.authority, own) if base.authority is not None else None
+    context = credentials.context if credentials is not None else None
+    return EchoScu(Outward(devices, context), ae_title=own)

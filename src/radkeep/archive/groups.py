@@ -118,12 +118,17 @@ class Groups:
 
     def _judge_all(self, volume: OpenVolume, clashes: Sequence[tuple[Placed, Clash]]) -> None:
         ruled: list[tuple[Placed, Verdict]] = []
+        answers: list[Verdict] = []
         for each, clash in clashes:
             try:
-                ruled.append((each, self._judge(clash, each[1])))
+                verdict = self._judge(clash, each[1])
             except RadkeepError as error:  # the original cannot be read
                 self._note_withdrawn(volume, [each])
                 self.fail([each[0]], error)
+                continue
+            ruled.append((each, verdict))
+            refused = clash.deleted and verdict is Verdict.SAME
+            answers.append(Verdict.DELETED if refused else verdict)
         if not ruled:
             return
         rulings = [
@@ -145,8 +150,8 @@ class Groups:
         except RadkeepError as error:
             self.fail([item for (item, _), _ in ruled], error)
             return
-        for (item, _), verdict in ruled:
-            item.future.set_result(verdict)
+        for ((item, _), _), answer in zip(ruled, answers, strict=True):
+            item.future.set_result(answer)
 
     def _settle_refused(self, volume: OpenVolume) -> None:
         """Keep the bytes of a refused group; the withdrawal says that they do not count."""

@@ -46,9 +46,11 @@ class EventType(StrEnum):
     USER_SECURITY_ATTRIBUTES_CHANGED = "110137"
     RECOVERED = "radkeep:recovered"
     QUARANTINED = "radkeep:quarantined"
+    DELETION_UNDONE = "radkeep:deletion-undone"
     REFUSED = "radkeep:refused"
     VOLUME_SEALED = "radkeep:volume-sealed"
     DAMAGE_FOUND = "radkeep:damage-found"
+    COMMITTED = "radkeep:committed"  # storage commitment: the sender may delete its copy
 
 
 class Action(StrEnum):

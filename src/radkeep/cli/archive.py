@@ -29,6 +29,7 @@ _REASONS: Final = {  # PS3.18 Table I.2-2 and our own, see docs/refusals.md
     0xC000: "not DICOM, or damaged",
     0xC001: "a UID is missing or illegal",
     0xC010: "other content has this SOP Instance UID; this file is in quarantine",
+    0xC011: "it was deleted; undo that to have it back",
 }
 _FAILED: Final = ("00081198", "0008119A")  # Failed SOP Sequence, Other Failures Sequence
 _SAID_IN_BODY: Final = (400, 409, 413, 415)

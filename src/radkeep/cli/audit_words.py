@@ -37,9 +37,11 @@ _TYPES: Final[Mapping[str, str]] = {
     EventType.USER_SECURITY_ATTRIBUTES_CHANGED: "account settings",
     EventType.RECOVERED: "recovered",
     EventType.QUARANTINED: "quarantined",
+    EventType.DELETION_UNDONE: "deletion undone",
     EventType.REFUSED: "refused",
     EventType.VOLUME_SEALED: "volume sealed",
     EventType.DAMAGE_FOUND: "damage found",
+    EventType.COMMITTED: "storage committed",
 }
 # What an entry's detail says first, most telling first; ``--json`` has all of it.
 _TELLING: Final = (
@@ -60,6 +62,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     EventId.BEGIN_TRANSFERRING: "objects",
     EventId.INSTANCES_ACCESSED: "objects",
     EventId.INSTANCES_TRANSFERRED: "objects",
+    EventId.STUDY_DELETED: "objects",
     EventId.QUERY: "found",
 }
 

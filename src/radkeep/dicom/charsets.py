@@ -120,6 +120,16 @@ def _codec(name: str) -> str:
     return _CODECS.get(re.sub(r"[\s_\-]", "", name.upper()), _DEFAULT)
 
 
+def writes(name: str) -> str | None:
+    """Return the codec that writes text in the one character set ``name``; None if we do not.
+
+    Those with code extensions are read only: UTF-8 says all that they say (PS3.5 Section 6.1.2).
+    """
+    known = re.sub(r"[\s_\-]", "", name.upper())
+    codec = _CODECS.get(known)
+    return None if codec is None or known.startswith("ISO2022") or codec == "shift_jis" else codec
+
+
 DEFAULT: Final = Charset()
 
 

@@ -11,6 +11,7 @@ from typing import Final
 _STANDARD: Final = "1.2.840.10008."
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."  # below here the standard adds classes each year
 _NOT_OF_A_PATIENT: Final = "1.2.840.10008.5.1.4.1.1.200."  # protocols, PS3.4 Table GG.3-1
+_SHUTDOWN: Final = "1.2.276.0.7230010.3.4.1915765545.18030.917282194.0"  # DCMTK's: ends a server
 
 
 @cache
@@ -31,4 +32,4 @@ def is_storage(uid: str) -> bool:
         return True
     if uid.startswith(_STANDARD):
         return uid.startswith(_STORAGE) and not uid.startswith(_NOT_OF_A_PATIENT)
-    return bool(uid)
+    return uid not in ("", _SHUTDOWN)

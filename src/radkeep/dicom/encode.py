@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes data sets in explicit VR little endian (PS3.5 Section 7.1.2).
+"""Writes data sets in little endian, explicit or implicit VR (PS3.5 Sections 7.1.2 and 7.1.3).
 
 Invariant: elements come out in ascending order, every value of even length, every sequence and
 item with its length.
@@ -19,17 +19,23 @@ _MAX_SHORT: Final = 0xFFFF
 _ITEM: Final = struct.Struct("<HHI")
 
 
-def encode(elements: Iterable[Element]) -> bytes:
+def encode(elements: Iterable[Element], *, explicit: bool = True, codec: str = "utf-8") -> bytes:
     """Return the data set of ``elements``.
 
-    Text is UTF-8: name ISO_IR 192 in (0008,0005) when it is not ASCII.
+    Text is in ``codec``: name its character set in (0008,0005) when it is not ASCII.
 
     Raises:
+        UnicodeEncodeError: ``codec`` cannot say it.
         ValueError: a value does not fit its VR; that is a mistake of the caller.
     """
     out = bytearray()
     for tag, vr, value in sorted(elements, key=lambda element: element[0]):
-        raw = _sequence(value) if vr == "SQ" else _padded(vr, _raw(vr, value))
+        raw = (
+            _sequence(value, explicit, codec) if vr == "SQ" else _padded(vr, _raw(vr, value, codec))
+        )
+        if not explicit:
+            out += _ITEM.pack(tag >> 16, tag & 0xFFFF, len(raw)) + raw
+            continue
         short = FORMS[vr.encode()] == SHORT
         if short and len(raw) > _MAX_SHORT:
             raise ValueError("a value is too long for its VR")
@@ -39,17 +45,17 @@ def encode(elements: Iterable[Element]) -> bytes:
     return bytes(out)
 
 
-def _sequence(items: object) -> bytes:
+def _sequence(items: object, explicit: bool, codec: str) -> bytes:  # noqa: FBT001 - passed on
     out = bytearray()
     if not isinstance(items, Sequence):
         raise ValueError("a sequence needs items")  # noqa: TRY004 - as every other misfit
     for item in items:
-        raw = encode(item)
+        raw = encode(item, explicit=explicit, codec=codec)
         out += _ITEM.pack(DELIMITERS, ITEM, len(raw)) + raw
     return bytes(out)
 
 
-def _raw(vr: str, value: object) -> bytes:
+def _raw(vr: str, value: object, codec: str) -> bytes:
     if isinstance(value, bytes):
         return value
     several: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
@@ -59,7 +65,7 @@ def _raw(vr: str, value: object) -> bytes:
         halves = [half for tag in several for half in (tag >> 16, tag & 0xFFFF)]
         return struct.pack(f"<{len(halves)}H", *halves)
     text = "\\".join(str(part) for part in several)
-    return text.encode("utf-8" if vr in CODED else "ascii")
+    return text.encode(codec if vr in CODED else "ascii")
 
 
 def _padded(vr: str, raw: bytes) -> bytes:

@@ -16,14 +16,14 @@ from radkeep.dicom.charsets import DEFAULT, Charset, charset
 from radkeep.dicom.dictionary import vr_of
 from radkeep.dicom.head import InstanceHead
 from radkeep.dicom.headers import coding
-from radkeep.dicom.json_values import BINARY, NUMBERS, ONE_VALUE, Json, element, numbers, texts
+from radkeep.dicom.json_model import sequence
+from radkeep.dicom.json_values import BINARY, NUMBERS, ONE_VALUE, UTF_8, element, numbers, texts
 from radkeep.dicom.query import Level
 from radkeep.dicom.syntaxes import syntax
 from radkeep.dicom.walker import Walker
 from radkeep.domain.errors import InvalidUidError, UndecodableError
 from radkeep.domain.uid import Uid
 
-UTF_8: Final[Json] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # what our JSON is encoded in
 _ENCODE: Final = msgspec.json.Encoder().encode
 _NAMES: Final = {
     levels.SOP_CLASS: "SOP Class UID (0008,0016)",
@@ -96,7 +96,7 @@ class Facts:
     def values(self, tag: int) -> tuple[str, ...]:
         """Return the decoded values of an attribute of ``levels.WANTED``, without padding."""
         raw, vr = self.raw.get(tag, b""), vr_of(tag)
-        if not raw or vr in BINARY:
+        if not raw or vr in BINARY or vr == "SQ":
             return ()
         if vr in NUMBERS:
             return tuple(str(number) for number in numbers(vr, raw, big=self.big))
@@ -125,9 +125,15 @@ class Facts:
         if charset is not DEFAULT:
             found["00080005"] = UTF_8
         for tag in levels.BY_LEVEL[level]:
-            raw = self.raw.get(tag)
-            if raw is not None:
-                found[f"{tag:08X}"] = element(vr_of(tag), raw, charset, big=self.big)
+            raw, vr = self.raw.get(tag), vr_of(tag)
+            if raw is None:
+                continue
+            if vr == "SQ":
+                encoding = syntax(self.transfer_syntax)
+                used = coding(explicit=encoding.explicit, big=encoding.big)
+                found[f"{tag:08X}"] = sequence(tag, raw, used, charset)
+            else:
+                found[f"{tag:08X}"] = element(vr, raw, charset, big=self.big)
         return _ENCODE(found)
 
     @property

@@ -6,16 +6,15 @@ bytes (``bulkdata/`` and the path that ``dicom.bulk`` understands); it is always
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from radkeep.dicom.charsets import DEFAULT, Charset, charset
 from radkeep.dicom.dictionary import printed_vr, vr_of
-from radkeep.dicom.facts import UTF_8
 from radkeep.dicom.head import InstanceHead
 from radkeep.dicom.headers import IMPLICIT, TRAILING_PADDING, Coding, coding
-from radkeep.dicom.json_values import BINARY, Json, element
+from radkeep.dicom.json_values import BINARY, UTF_8, Json, element
 from radkeep.dicom.levels import SPECIFIC_CHARACTER_SET
 from radkeep.dicom.reader import Event, What, read
 from radkeep.dicom.syntaxes import syntax
@@ -56,6 +55,23 @@ def model(head: InstanceHead, bulk: str) -> Json:
         builder.root[tag] = {"vr": pixel.vr, **address}
     builder.add(head.layout.tail, used, after)
     return builder.root
+
+
+def sequence(tag: int, items: bytes, used: Coding, charset: Charset) -> Json:
+    """Return the sequence ``tag`` of a data set in ``charset``, whose value is ``items``.
+
+    It is empty if ``items`` are no items.
+    """
+    builder = _Builder(None, _Level("", charset, signed=False))
+    order: Literal["little", "big"] = "big" if used.big else "little"
+    header = (tag >> 16).to_bytes(2, order) + (tag & 0xFFFF).to_bytes(2, order)
+    header += b"SQ\0\0" if used.explicit else b""
+    try:
+        builder.add(header + len(items).to_bytes(4, order) + items, used, {})
+    except UndecodableError:
+        return {"vr": "SQ"}
+    found: Json = builder.root[f"{tag:08X}"]
+    return found
 
 
 class _Level:

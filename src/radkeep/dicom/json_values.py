@@ -14,6 +14,8 @@ from radkeep.dicom.words import swapped
 
 Json = dict[str, Any]
 
+UTF_8: Final[Json] = {"vr": "CS", "Value": ["ISO_IR 192"]}  # what our JSON is encoded in
+
 NUMBERS: Final = {
     "US": "H",
     "SS": "h",

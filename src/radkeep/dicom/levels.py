@@ -42,6 +42,7 @@ STUDY: Final = (
     0x00080080,  # Institution Name
     REFERRING_PHYSICIAN,
     0x00081030,  # Study Description
+    0x00081032,  # Procedure Code Sequence
     0x00080201,  # Timezone Offset From UTC
     *PATIENT,
     0x00101010,  # Patient's Age
@@ -66,6 +67,8 @@ SERIES: Final = (
     0x00200060,  # Laterality
     0x00400244,  # Performed Procedure Step Start Date
     0x00400245,  # Performed Procedure Step Start Time
+    0x00400260,  # Performed Protocol Code Sequence
+    0x00400275,  # Request Attributes Sequence
 )
 INSTANCE: Final = (
     0x00080008,  # Image Type

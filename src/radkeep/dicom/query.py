@@ -48,6 +48,7 @@ class MatchKind(Enum):
     LIST = auto()  # any of the UIDs
     WILDCARD = auto()  # * any run, ? any one character; case-sensitive; one pattern
     RANGE = auto()  # two values, either may be "" (open)
+    MOMENT = auto()  # date and time as one: first date and time, last date and time; "" is open
     NAME = auto()  # person name: case and accents ignored, * and ? allowed; one pattern
 
 

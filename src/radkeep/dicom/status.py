@@ -12,13 +12,18 @@ from radkeep.domain.errors import Kind, RadkeepError
 SUCCESS: Final = 0x0000
 PROCESSING_FAILURE: Final = 0x0110
 NO_SUCH_INSTANCE: Final = 0x0112
+INVALID_ARGUMENT: Final = 0x0115
+CLASS_INSTANCE_CONFLICT: Final = 0x0119
 CLASS_NOT_SUPPORTED: Final = 0x0122
+NO_SUCH_ACTION: Final = 0x0123
 NOT_AUTHORIZED: Final = 0x0124
+RESOURCE_LIMITATION: Final = 0x0213  # of the DIMSE-N services
 OUT_OF_RESOURCES: Final = 0xA700
 DATA_SET_MISMATCH: Final = 0xA900  # Data Set does not match SOP Class
 CANNOT_UNDERSTAND: Final = 0xC000
 INVALID_UID: Final = 0xC001
 INSTANCE_CONFLICT: Final = 0xC010  # other content under this SOP Instance UID: quarantined
+INSTANCE_DELETED: Final = 0xC011  # people deleted it; sending it again does not bring it back
 
 BY_KIND: Final = {
     Kind.INVALID: CANNOT_UNDERSTAND,
@@ -35,7 +40,9 @@ BY_KIND: Final = {
 }
 
 BY_CODE: Final = {
+    "identifier-mismatch": DATA_SET_MISMATCH,  # PS3.4 Tables C.4-1 to C.4-3
     "invalid-uid": INVALID_UID,
+    "instance-deleted": INSTANCE_DELETED,
     "uid-mismatch": DATA_SET_MISMATCH,
     "keys-locked": PROCESSING_FAILURE,
     "audit-unavailable": PROCESSING_FAILURE,

@@ -35,6 +35,7 @@ from radkeep.domain.limits import MAX_ELEMENTS, MAX_HEAD_BYTES, MAX_NESTING
 # Bytes taken at a time. It bounds what is copied of Pixel Data, and is less than CUT_BYTES, so that
 # a value to be cut is never complete when it is looked at.
 PIECE: Final = 16 << 10
+MAX_SEQUENCE: Final = 8 << 10  # bytes of a sequence that is among the values
 _FAR: Final = 1 << 62  # beyond any data set
 _TOP, _ITEM, _SEQUENCE, _FRAGMENTS = range(4)
 _FIRST_PIXEL_TAG: Final = min(PIXEL_TAGS)
@@ -68,6 +69,7 @@ class Walker:
         self._drop = -1  # from this place to _pos, kept is to be left out
         self._in_pixel = False  # between the fragments of Pixel Data
         self._count = 0
+        self._opened = (0, 0, 0)  # wanted sequence that is open: tag, place, cuts before it
 
     def take(self, data: memoryview) -> None:
         """Take more of the data set.
@@ -225,6 +227,8 @@ class Walker:
             self._pixel(tag, vr, at, length)
         elif length == UNDEFINED or form == SEQUENCE_FORM:
             self._sequence(tag, vr, at, length)
+            if top and tag in self._wanted and vr in (b"", b"SQ"):
+                self._opened = (tag, at, len(self.cuts))
         elif length > CUT_BYTES:
             self._cut(at, length)
         elif at + length > len(self.kept):
@@ -322,3 +326,11 @@ class Walker:
             self.pixel_length = self._pos + self._shift - self.pixel_start
             self._in_pixel = False
         self._kind, self._end, self._open, self._coding = self._stack.pop()
+        if self._opened[0] and self._kind == _TOP:
+            self._closed(self._pos - 8 * delimited)
+
+    def _closed(self, end: int) -> None:
+        """Enter the wanted sequence whose items end at ``end``, unless that is too much to keep."""
+        (tag, start, cuts), self._opened = self._opened, (0, 0, 0)
+        if cuts == len(self.cuts) and end - start <= MAX_SEQUENCE:
+            self.index[tag] = (start, end - start)

@@ -14,9 +14,11 @@ import structlog
 from radkeep.dicom.status import store_status
 from radkeep.dimse import echo_scp, store_scp
 from radkeep.dimse.buffers import Segment
+from radkeep.dimse.courier import Finished, Outgoing
+from radkeep.dimse.operations import Operations
 from radkeep.dimse.ports import Violation
 from radkeep.dimse.settings import HANDOVER, SEGMENT, DimseSettings
-from radkeep.dimse.store_scp import Answer, Intake, Mark, Note, Step, StoreRequest
+from radkeep.dimse.store_scp import Answer, Intake, Mark, Note, Ready, Step, StoreRequest
 from radkeep.dimse.wire.commands import RESPONSE_BIT, Command, CommandField, response
 from radkeep.dimse.wire.connection import CommandReceived, Connection, DataReceived
 from radkeep.dimse.wire.errors import AbortReason, RemoteProtocolError
@@ -25,6 +27,10 @@ from radkeep.domain.actor import Actor
 from radkeep.domain.errors import RadkeepError
 
 UNRECOGNIZED_OPERATION: Final = 0x0211  # PS3.7 Section C.5.23
+
+_OPERATIONS: Final = frozenset(
+    {CommandField.C_FIND, CommandField.C_GET, CommandField.C_MOVE, CommandField.N_ACTION}
+)
 
 _log: Final = structlog.get_logger()
 
@@ -46,6 +52,7 @@ class Association:
         *,
         connection: Connection,
         intake: Intake,
+        operations: Operations,
         worker: Worker,
         actor: Actor,
         settings: DimseSettings,
@@ -57,7 +64,7 @@ class Association:
         self.worker = worker
         self.paused = False  # we cannot take more now; the channel stops reading
         self._connection, self._intake, self._settings = connection, intake, settings
-        self._line = line
+        self._line, self._operations = line, operations
         self._steps: list[Step] = []
         self._gathered = 0  # bytes in ``_steps``
         self._answers: list[bytes] = []
@@ -70,7 +77,7 @@ class Association:
 
     def busy(self) -> bool:
         """Tell whether a message or an answer is under way."""
-        return self._outstanding > 0 or self._connection.in_message
+        return self._under_way() > 0 or self._connection.in_message
 
     def queued(self) -> int:
         """Return the bytes that the ingest thread has not taken yet."""
@@ -88,10 +95,16 @@ class Association:
             self._store(event)
         elif command.field == CommandField.C_ECHO:
             self._answer(event.context.id, echo_scp.answer(command))
-        elif command.field & RESPONSE_BIT:
-            raise RemoteProtocolError("a response to nothing", AbortReason.UNEXPECTED_PARAMETER)
-        elif command.field != CommandField.C_CANCEL:  # a late C-CANCEL is no fault and no request
+        elif command.field in _OPERATIONS:
+            refusal = self._operations.begin(event)
+            if refusal is not None:
+                self._answer(event.context.id, refusal)
+        elif command.field == CommandField.C_CANCEL:
+            self._operations.cancel(command.message_id)
+        elif not command.field & RESPONSE_BIT:
             self._answer(event.context.id, response(command, UNRECOGNIZED_OPERATION))
+        elif not self._operations.answered(command):
+            raise RemoteProtocolError("a response to nothing", AbortReason.UNEXPECTED_PARAMETER)
 
     def _store(self, event: CommandReceived) -> None:
         try:
@@ -112,6 +125,9 @@ class Association:
         length = len(event.data)
         self._message_bytes += length
         if not self._storing:
+            refusal = self._operations.data(event)
+            if refusal is not None:
+                self._answer(*refusal)
             return
         if length:
             self._steps.append(event.data)
@@ -144,7 +160,7 @@ class Association:
         queued = self._intake.sent - self._intake.taken
         settings, was_paused = self._settings, self._intake.paused
         self.paused = (
-            self._outstanding >= settings.outstanding
+            self._under_way() >= settings.outstanding
             or queued > settings.queued_per_association
             or (queued > SEGMENT and queued_by_all() > settings.queued)
         )
@@ -155,7 +171,7 @@ class Association:
                 self._hand_over()
             self._intake.paused = True
             # The thread may have drained the queue before it could see the flag.
-            if self._outstanding < self._settings.outstanding and not self._intake.queued():
+            if self._under_way() < self._settings.outstanding and not self._intake.queued():
                 self.paused = False
         if not self.paused:
             self._intake.paused = False
@@ -165,9 +181,13 @@ class Association:
         """Do not count ``pause`` seconds in which we did not read against the peer."""
         self._message += pause
 
-    def take(self, note: Note) -> None:
-        """Act on a note of the ingest or writer thread."""
-        if self._ended or not isinstance(note, Answer):
+    def take(self, note: Note | Outgoing | Finished, now: float) -> None:
+        """Act on a note of a thread."""
+        if self._ended or note is Ready.READY:
+            return
+        if not isinstance(note, Answer):
+            self._active = now
+            self._operations.take(note)
             return
         self._outstanding -= 1
         answer = response(note.request.command, note.status, comment=note.comment)
@@ -176,9 +196,17 @@ class Association:
     def _answer(self, context_id: int, command: Command) -> None:
         self._answers.append(self._connection.send_command(context_id, command))
 
+    def drained(self, now: float) -> None:
+        """Note that the transport takes more."""
+        self._active = now
+        self._operations.drained()
+
+    def _under_way(self) -> int:
+        return self._outstanding + len(self._operations)
+
     def flush(self) -> None:
         """Write the gathered answers at once; confirm a release that waited for them."""
-        if self._answers:
+        if self._answers and not self._operations.mid_message:
             answers, self._answers = self._answers, []
             self._line.write(answers[0] if len(answers) == 1 else b"".join(answers))
         if self._releasing and not self._outstanding and not self._ended:
@@ -188,6 +216,7 @@ class Association:
     def release_requested(self) -> None:
         """End after the last answer; a data set that is not complete is abandoned."""
         self._releasing = True
+        self._operations.end()
         if self._storing:
             self._storing = False
             self._outstanding -= 1
@@ -199,6 +228,7 @@ class Association:
             return
         self._ended = True
         self._storing = False
+        self._operations.end()
         self._steps.append(Mark.CLOSE)
         self._hand_over()
         self.worker.intakes -= 1
@@ -212,10 +242,10 @@ class Association:
             allowed = limits.stall + self._message_bytes / limits.min_rate
             if now - self._message > allowed:
                 return Violation.TOO_SLOW, "a message took too long"
-        elif self._outstanding:
+        elif self._under_way():
             if now - self._active > limits.answer:
-                _log.error("dimse.store.stuck", outstanding=self._outstanding)
-                return None, "the store did not answer"
+                _log.error("dimse.stuck", stores=self._outstanding, others=len(self._operations))
+                return None, "an operation did not come to its end"
         elif now - self._active > limits.idle:
             return None, "nothing happened for too long"
         return None

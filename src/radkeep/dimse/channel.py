@@ -7,6 +7,7 @@ that the peer closes.
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from enum import Enum, auto
 from functools import partial
 from typing import Final, Protocol, cast
@@ -15,6 +16,7 @@ from typing_extensions import override
 
 from radkeep.dimse.association import Association
 from radkeep.dimse.buffers import Segment, SegmentPool
+from radkeep.dimse.courier import Finished, Outgoing
 from radkeep.dimse.inbox import Inbox
 from radkeep.dimse.ports import Violation
 from radkeep.dimse.settings import SEGMENT, DimseSettings
@@ -87,6 +89,7 @@ class Channel(asyncio.BufferedProtocol):
         self.since = host.now()  # when the phase began
         self.address = ""
         self.session = ""
+        self.certificate = ""  # SHA-256 of the one that TLS has verified, hexadecimal
         self.association: Association | None = None
         self._host = host
         self._connection = Connection(Role.ACCEPTOR, max_length=host.settings.max_length)
@@ -135,8 +138,7 @@ class Channel(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if self.phase is Phase.CLOSING:
             return
-        if self.phase is Phase.SILENT:
-            self._enter(Phase.HALF_OPEN)
+        self.stirred()
         events: list[Event] = []
         waiting = self._inbox.waiting(nbytes)
         try:
@@ -158,6 +160,8 @@ class Channel(asyncio.BufferedProtocol):
     @override
     def resume_writing(self) -> None:
         self._writable = True
+        if self.association is not None:
+            self.association.drained(self._host.now())
         self._throttle()
 
     # --- events ---
@@ -210,6 +214,11 @@ class Channel(asyncio.BufferedProtocol):
 
     # --- for the server ---
 
+    def stirred(self) -> None:
+        """Note that the peer has sent something, be it the first byte of a TLS handshake."""
+        if self.phase is Phase.SILENT:
+            self._enter(Phase.HALF_OPEN)
+
     def establish(self, association: Association, answer: bytes) -> None:
         """Send the acceptance; from now on ``association`` gets the events."""
         self.association = association
@@ -249,15 +258,22 @@ class Channel(asyncio.BufferedProtocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    def write_all(self, buffers: Sequence[bytes | memoryview]) -> bool:
+        """Send ``buffers`` without copying them; False if the transport is full for now."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        self._transport.writelines(buffers)
+        return self._writable
+
     @property
     def connection(self) -> Connection:
         """The protocol's state."""
         return self._connection
 
-    def take(self, note: Note) -> None:
+    def take(self, note: Note | Outgoing | Finished) -> None:
         """Pass a note of a thread to the association."""
         if self.association is not None:
-            self.association.take(note)
+            self.association.take(note, self._host.now())
 
     def flush(self) -> None:
         """Write the answers of a group of notes, and read on if there is room again."""

@@ -4,12 +4,21 @@
 Invariant: all of these are called from worker threads, never from the event loop.
 """
 
+import ssl
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
+from radkeep.dicom.commitment import CommitmentRequest
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.actor import Actor
+from radkeep.identity.permissions import Permission
+from radkeep.retrieval.commitment import Commitment
+from radkeep.retrieval.ports import Page
+from radkeep.retrieval.retrieved import Retrieved
+from radkeep.retrieval.selection import Wanted
 
 PERMANENT: Final = 1  # result of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)
 TRANSIENT: Final = 2
@@ -26,10 +35,11 @@ class Rejected(Exception):  # noqa: N818 - an answer of the protocol, not a faul
 class Admission(Protocol):
     """Decides who may have an association."""
 
-    def admit(self, calling: str, called: str, address: str) -> Actor:
+    def admit(self, calling: str, called: str, address: str, certificate: str) -> Actor:
         """Return the device that calls, with its organization and permissions.
 
-        Records a refusal, with its true reason, in the audit log before it raises.
+        ``certificate`` is the SHA-256 of the one that TLS has verified, hexadecimal; "" without
+        TLS. Records a refusal, with its true reason, in the audit log before it raises.
 
         Raises:
             ForbiddenError: refused; a plaintext peer always hears 1/1/3.
@@ -39,8 +49,10 @@ class Admission(Protocol):
         """
         ...
 
-    def recheck(self, actor: Actor) -> None:
+    def recheck(self, actor: Actor, certificate: str) -> None:
         """Return only if ``actor``, admitted before, would be admitted again as it is.
+
+        ``certificate`` is as at ``admit``.
 
         Raises:
             ForbiddenError: it would not; its associations end.
@@ -107,12 +119,131 @@ class Store(Protocol[TransferT]):
         ...
 
 
+class Finder(Protocol):
+    """The way to ask. Thread-safe."""
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``run`` can match this key at ``level``."""
+        ...
+
+    def run(self, actor: Actor, level: Level, query: Query, *, protocol: str) -> Page:
+        """Return what matches.
+
+        Raises:
+            RadkeepError: refused, and the refusal recorded.
+        """
+        ...
+
+
+class Selector(Protocol):
+    """The way to objects. Thread-safe."""
+
+    def choose(
+        self, actor: Actor, wanted: Wanted, *, permission: Permission, purpose: str
+    ) -> Sequence[Retrieved]:
+        """Return what is to leave, after it was audited.
+
+        Raises:
+            RadkeepError: refused, and the refusal recorded.
+        """
+        ...
+
+
+class Committer(Protocol):
+    """The way to ask whether objects are kept. Thread-safe."""
+
+    def require(self, actor: Actor) -> None:
+        """Return only if ``actor`` may ask.
+
+        Raises:
+            ForbiddenError: otherwise; the refusal is recorded.
+        """
+        ...
+
+    def check(
+        self, actor: Actor, request: CommitmentRequest, *, ended: Callable[[], bool]
+    ) -> Commitment:
+        """Return what is kept and what is not, after it was audited.
+
+        Raises:
+            RadkeepError: nothing can be said.
+        """
+        ...
+
+
+class Destination(Protocol):
+    """Where a registered device listens."""
+
+    @property
+    def ae_title(self) -> str:
+        """Return its AE title."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """Return its host name or address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Return its port."""
+        ...
+
+    @property
+    def tls(self) -> bool:
+        """Tell whether it listens with TLS."""
+        ...
+
+
+class Destinations(Protocol):
+    """Whom we may send to. Thread-safe."""
+
+    def context(self) -> ssl.SSLContext:
+        """Return what we show and speak to peers that listen with TLS; it trusts nobody.
+
+        Raises:
+            UnavailableError: we have no certificate to show.
+        """
+        ...
+
+    def proofs(self, organization: str, ae_title: str) -> Collection[str]:
+        """Return the SHA-256 of the certificates, hexadecimal, that prove a destination now."""
+        ...
+
+    def destination(self, organization: str, ae_title: str) -> Destination:
+        """Return a registered destination.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        ...
+
+    def check_plaintext(self, organization: str, address: str) -> None:
+        """Return only if ``address`` may hear us without TLS.
+
+        Raises:
+            ForbiddenError: otherwise.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What stands behind the door besides the store; nothing is offered that has no room."""
+
+    finder: Finder | None = None  # C-FIND
+    selector: Selector | None = None  # C-GET
+    destinations: Destinations | None = None  # with it C-MOVE, and reports on new associations
+    committer: Committer | None = None  # storage commitment
+
+
 class Violation(StrEnum):
     """Why an association ended that should not have."""
 
     PROTOCOL = "protocol-violation"  # PS3.7 or PS3.8 broken, or a limit passed
     TOO_SLOW = "too-slow"  # a deadline passed inside a request or a message
     CROWDED_OUT = "crowded-out"  # made room for a newcomer
+    NO_TLS = "handshake-failed"  # no certificate, or none that we trust
     WITHDRAWN = "admission-withdrawn"  # the device was removed or changed meanwhile
 
 

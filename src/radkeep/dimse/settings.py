@@ -13,6 +13,7 @@ SEGMENT: Final = 278_528  # bytes; a PDU of the longest length, its headers and 
 FIRST_BUFFER: Final = 4_096  # bytes; a usual A-ASSOCIATE-RQ of up to 20 contexts
 HANDOVER: Final = 131_072  # bytes gathered before the ingest thread is woken inside a data set
 TURN: Final = 65_536  # bytes read at once outside a message: at most 750 echoes, 20 ms of the loop
+CIPHERTEXT: Final = 262_144  # bytes of TLS records read at once inside a message
 MIN_READ: Final = 8_192  # bytes; a segment with less room is replaced
 
 
@@ -29,11 +30,17 @@ class DimseSettings:
     handshake_bytes: int = 33_554_432  # of all requests being received; usual ones take 4 KiB
     associations: int = 128  # at once
     associations_per_peer: int = 32  # of one AE title: four busy modalities cannot fill the house
+    associations_per_source: int = 64  # of one address, whatever titles it calls itself
+    reserved: int = 32  # associations that only peers with a certificate may have
     closing: int = 256  # connections that wait for the peer to close
 
     queued_per_association: int = 1_048_576  # bytes received and not yet taken by ingest
     queued: int = 33_554_432  # of all associations; beyond it each may queue one segment
     outstanding: int = 64  # unanswered C-STOREs of one association, whatever was negotiated
+    found: int = 10_000  # matches of one C-FIND; then it ends with A700
+    in_flight: int = 2_097_152  # bytes of one operation on their way to the peer
+    report_answer: float = 30.0  # for a peer to take a report on the association that asked
+    report_pauses: tuple[float, ...] = (0.0, 10.0, 60.0, 300.0, 1800.0)  # before each call of it
     workers: int = 2  # ingest threads; hashing and sealing run without the interpreter's lock
 
     first_byte: float = 30.0  # from connect; DCMTK and pynetdicom wait 30 s for the request

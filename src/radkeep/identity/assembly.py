@@ -4,15 +4,18 @@
 Invariant: all doors of a process share one throttle, one policy and one snapshot of devices.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from radkeep.audit.ports import AuditLog
 from radkeep.domain.clock import Clock
 from radkeep.identity.accounts import Accounts
+from radkeep.identity.certificates import Authority, Certificates
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
+from radkeep.identity.echo import EchoTest, Peers
 from radkeep.identity.enrolment import Enrolment
 from radkeep.identity.founding import Founding
 from radkeep.identity.knocks import Knocks
@@ -45,6 +48,8 @@ class Identity:
     zones: Zones
     knocks: Knocks
     devices: Devices
+    certificates: Certificates
+    echo: EchoTest
     founding: Founding
     demo: Demo
 
@@ -56,8 +61,14 @@ def assemble(
     clock: Clock,
     ae_title: str = AE_TITLE,
     passwords: Passwords | None = None,
+    authority: Authority | None = None,
+    peers: Callable[[Devices], Peers] | None = None,
 ) -> Identity:
-    """Return the use cases over ``registry``; one call for each process."""
+    """Return the use cases over ``registry``; one call for each process.
+
+    ``peers`` makes the way out to devices; without it nobody can be called. Without ``authority``
+    no certificate can be issued: doors that have no use for it get none.
+    """
     policy, throttle = Policy(), Throttle()
     passwords = passwords or Argon2Passwords()
     deeds = Deeds(policy=policy, audit=audit, clock=clock)
@@ -81,6 +92,15 @@ def assemble(
         audit=audit,
         clock=clock,
     )
+    devices = Devices(
+        devices=registry.devices,
+        certificates=registry.certificates,
+        zones=registry.zones,
+        knocks=knocks,
+        deeds=deeds,
+        clock=clock,
+        ae_title=ae_title,
+    )
     return Identity(
         policy=policy,
         organizations=organizations,
@@ -99,13 +119,16 @@ def assemble(
         tokens=Tokens(tokens=registry.tokens, deeds=deeds, audit=audit, clock=clock),
         zones=Zones(zones=registry.zones, deeds=deeds, clock=clock),
         knocks=knocks,
-        devices=Devices(
+        devices=devices,
+        echo=EchoTest(
+            devices=devices, deeds=deeds, peers=peers(devices) if peers is not None else None
+        ),
+        certificates=Certificates(
+            certificates=registry.certificates,
             devices=registry.devices,
-            zones=registry.zones,
-            knocks=knocks,
+            authority=authority,
             deeds=deeds,
             clock=clock,
-            ae_title=ae_title,
         ),
         founding=Founding(
             settings=registry.settings,

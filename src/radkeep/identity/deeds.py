@@ -8,7 +8,7 @@ leaves a refusal there.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from radkeep.audit.events import Action, EventId, EventType, Outcome, event_by
+from radkeep.audit.events import Action, EventFields, EventId, EventType, Outcome, event_by
 from radkeep.audit.ports import AuditLog
 from radkeep.domain.actor import Actor, ActorKind
 from radkeep.domain.clock import Clock
@@ -72,8 +72,12 @@ class Deeds:
         action: Action,
         organization: str,
         detail: Mapping[str, str],
+        event: EventId = EventId.SECURITY_ALERT,
+        about: EventFields | None = None,
     ) -> Iterator[None]:
         """Audit the block as ``deed``. Decide first: this decides nothing.
+
+        ``about`` names the study, patient and count of a deed that has them.
 
         Raises:
             AuditUnavailableError: the intent is not durable, so the block did not run; or the
@@ -82,17 +86,15 @@ class Deeds:
         base = {"deed": deed, **detail}
 
         def tell(outcome: Outcome, **more: str) -> int:
-            event = event_by(
-                actor,
-                EventId.SECURITY_ALERT,
-                time=self._clock.now(),
-                type=kind,
-                action=action,
-                outcome=outcome,
-                organization=organization,
-                detail=base | more,
-            )
-            return self._audit.append(event)[0]
+            fields: EventFields = {
+                **(about or {}),
+                "type": kind,
+                "action": action,
+                "outcome": outcome,
+                "organization": organization,
+                "detail": base | more,
+            }
+            return self._audit.append(event_by(actor, event, time=self._clock.now(), **fields))[0]
 
         intent = str(tell(Outcome.SUCCESS, phase="intent"))
         try:

@@ -19,6 +19,8 @@ class Permission(StrEnum):
     INSTANCE_STORE = "instance:store"
     STUDY_QUERY = "study:query"
     STUDY_READ = "study:read"
+    STUDY_PULL = "study:pull"  # C-GET: to itself, over its own association
+    STUDY_SEND = "study:send"  # C-MOVE: to a registered destination
     STUDY_EXPORT = "study:export"
     STUDY_DELETE = "study:delete"
     DEVICE_MANAGE = "device:manage"
@@ -66,8 +68,12 @@ _SERVICE: Final[Mapping[Service, frozenset[Permission]]] = MappingProxyType(
     {
         Service.STORE: frozenset({Permission.INSTANCE_STORE}),
         Service.FIND: frozenset({Permission.STUDY_QUERY}),
-        Service.MOVE: frozenset({Permission.STUDY_QUERY, Permission.STUDY_READ}),
-        Service.GET: frozenset({Permission.STUDY_QUERY, Permission.STUDY_READ}),
+        Service.MOVE: frozenset(
+            {Permission.STUDY_QUERY, Permission.STUDY_READ, Permission.STUDY_SEND}
+        ),
+        Service.GET: frozenset(
+            {Permission.STUDY_QUERY, Permission.STUDY_READ, Permission.STUDY_PULL}
+        ),
     }
 )
 

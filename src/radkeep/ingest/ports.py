@@ -20,6 +20,7 @@ class Verdict(Enum):
 
     STORED = auto()  # new
     SAME = auto()  # these bytes, or equal elements, are stored already: success
+    DELETED = auto()  # SAME, but what is stored was deleted: refused until that is undone
     CONFLICT = auto()  # other content under this SOP Instance UID is stored: quarantine
 
 
@@ -44,6 +45,7 @@ class Clash:
     original: Placement
     transfer_syntax: str
     data_set_length: int
+    deleted: bool = False  # the original is; an equal arrival is refused
 
 
 class CatalogWriter(Protocol):

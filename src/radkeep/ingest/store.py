@@ -22,6 +22,7 @@ from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import (
     InstanceConflictError,
+    InstanceDeletedError,
     RadkeepError,
     TooLargeError,
     UidMismatchError,
@@ -193,7 +194,7 @@ class Reception:
         """Say that all bytes came, and return the receipt to be.
 
         The future's error is a RadkeepError as well: InstanceConflictError after quarantine,
-        ArchiveFullError, UnavailableError, IntegrityError.
+        InstanceDeletedError, ArchiveFullError, UnavailableError, IntegrityError.
 
         Raises:
             RadkeepError: the instance is refused; the reception is over.
@@ -299,6 +300,8 @@ class Reception:
             error = done.exception()
             if error is None and done.result() is Verdict.CONFLICT:
                 error = InstanceConflictError("other content is stored under this SOP Instance UID")
+            if error is None and done.result() is Verdict.DELETED:
+                error = InstanceDeletedError("this instance was deleted; undo that to have it back")
             if error is not None:
                 if isinstance(error, RadkeepError):
                     self._transfer.refused(error, study.study)

@@ -8,7 +8,7 @@ answer leaves.
 from radkeep.audit.events import Action, EventId, event_by
 from radkeep.audit.guard import guarded
 from radkeep.audit.ports import AuditLog
-from radkeep.dicom.query import Level, Query
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.actor import Actor
 from radkeep.domain.clock import Clock
 from radkeep.identity.permissions import Permission
@@ -26,6 +26,10 @@ class Search:
         self._policy = policy
         self._audit = audit
         self._clock = clock
+
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``run`` can match this key, so that a door can leave it out and say so."""
+        return self._catalog.matchable(level, match)
 
     def run(self, actor: Actor, level: Level, query: Query, *, protocol: str) -> Page:
         """Return one page of what matches ``query`` at ``level``.

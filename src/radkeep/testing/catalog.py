@@ -16,7 +16,7 @@ from radkeep.dicom.query import Level, Query
 from radkeep.domain.errors import UnavailableError
 from radkeep.domain.uid import Uid
 from radkeep.ingest.ports import Arrival, Clash, Verdict
-from radkeep.retrieval.ports import Page, StoredInstance
+from radkeep.retrieval.ports import Changes, Page, StoredInstance
 
 
 class MemoryCatalog:
@@ -88,6 +88,21 @@ class MemoryCatalogReader:
 
     def __init__(self, catalog: MemoryCatalog) -> None:
         self._catalog = catalog
+        self._hidden: set[tuple[str, str]] = set()
+        self._version = 0
+
+    def overlaid(self) -> int:
+        """Return the version of the deletions that it shows."""
+        return self._version
+
+    def overlay(self, changes: Changes, *, anew: bool = False) -> int:
+        """Show what changed since, or everything ``anew``."""
+        self._version, rows = changes(0 if anew else self._version)
+        for organization, uid, deleted in rows:
+            self._hidden.discard((organization, uid))
+            if deleted:
+                self._hidden.add((organization, uid))
+        return self._version
 
     def search(self, organization: str, level: Level, query: Query) -> Page:
         """Return the entities that match; each says what its first instance said."""
@@ -118,7 +133,11 @@ class MemoryCatalogReader:
 
     def _arrivals(self, organization: str) -> list[Arrival]:
         known = list(self._catalog.instances.items())
-        return [arrival for (owner, _), arrival in known if owner == organization]
+        return [
+            arrival
+            for name, arrival in known
+            if name[0] == organization and name not in self._hidden
+        ]
 
 
 def _entity(facts: Facts, level: Level) -> tuple[Uid, ...]:

@@ -6,6 +6,7 @@ at all, success is told by a future that another thread ends, and each reception
 """
 
 import asyncio
+import ssl
 import struct
 import threading
 from collections.abc import Coroutine
@@ -14,7 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from radkeep.domain.actor import Actor, ActorKind
-from radkeep.domain.errors import ForbiddenError, RadkeepError, UidMismatchError, UndecodableError
+from radkeep.domain.errors import (
+    ForbiddenError,
+    NotFoundError,
+    RadkeepError,
+    UidMismatchError,
+    UnavailableError,
+    UndecodableError,
+)
 from radkeep.domain.uid import Uid
 
 _SOP_CLASS: Final = (0x0008, 0x0016)
@@ -39,11 +47,13 @@ class FakeAdmission:
         """Admit ``titles``, or every title if there are none."""
         self.titles, self.called = titles, called
         self.refused: list[tuple[str, str, str]] = []  # calling, called, address
+        self.certificates: list[str] = []  # of whom it was asked to admit
+        self.permissions: frozenset[str] = frozenset()  # of whom it admits
         self.rechecks = 0
         self.removed: set[str] = set()  # titles that would not be admitted again
         self.error: RadkeepError | None = None  # raised instead of a decision
 
-    def admit(self, calling: str, called: str, address: str) -> Actor:
+    def admit(self, calling: str, called: str, address: str, certificate: str = "") -> Actor:
         """Return the device, or refuse.
 
         Raises:
@@ -51,18 +61,20 @@ class FakeAdmission:
         """
         if self.error is not None:
             raise self.error
+        self.certificates.append(certificate)
         if called != self.called or (self.titles and calling not in self.titles):
             self.refused.append((calling, called, address))
             raise ForbiddenError("not admitted")
-        return device(calling)
+        return device(calling, permissions=self.permissions)
 
-    def recheck(self, actor: Actor) -> None:
+    def recheck(self, actor: Actor, certificate: str = "") -> None:
         """Return only if ``actor`` was not removed.
 
         Raises:
             ForbiddenError: its title is in ``removed``.
         """
         self.rechecks += 1
+        self.certificates.append(certificate)
         if self.error is not None:
             raise self.error
         if actor.id in self.removed:
@@ -280,3 +292,56 @@ def read_uids(data: bytes | bytearray, transfer_syntax: str) -> tuple[str, str]:
     except struct.error:
         raise UndecodableError("no UIDs in the data set") from None
     return found[_SOP_CLASS].rstrip("\0"), found[_SOP_INSTANCE].rstrip("\0")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a registered device listens."""
+
+    ae_title: str
+    host: str
+    port: int
+    tls: bool = False
+
+
+class FakeDestinations:
+    """Destinations by AE title; ``forbidden`` addresses may not hear plaintext."""
+
+    def __init__(self, *places: Place) -> None:
+        self.places = {place.ae_title: place for place in places}
+        self.forbidden: set[str] = set()
+        self.known: set[str] = set()  # fingerprints that prove any of them
+        self.calling: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return what we show.
+
+        Raises:
+            UnavailableError: nothing.
+        """
+        if self.calling is None:
+            raise UnavailableError("no certificate to show")
+        return self.calling
+
+    def proofs(self, organization: str, ae_title: str) -> set[str]:
+        """Return the fingerprints that prove a destination."""
+        return self.known if organization == "org" and ae_title in self.places else set()
+
+    def destination(self, organization: str, ae_title: str) -> Place:
+        """Return where to send.
+
+        Raises:
+            NotFoundError: nowhere.
+        """
+        if organization != "org" or ae_title not in self.places:
+            raise NotFoundError("no such destination")
+        return self.places[ae_title]
+
+    def check_plaintext(self, organization: str, address: str) -> None:
+        """Refuse forbidden addresses.
+
+        Raises:
+            ForbiddenError: one of them.
+        """
+        if organization != "org" or address in self.forbidden:
+            raise ForbiddenError("the zone of the destination does not allow plaintext")

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from radkeep.dicom.dictionary import tag_of
-from radkeep.dicom.matching import fold, matches
+from radkeep.dicom.matching import fold, matches, pattern
 from radkeep.dicom.query import Match, MatchKind, Query
 from radkeep.domain.errors import InvalidRequestError, InvalidUidError
 from radkeep.domain.uid import Uid
@@ -115,3 +118,22 @@ def test_fold() -> None:
     assert fold("  MÜLLER^Jörg  von^^ ") == "muller^jorg von"
     assert fold("Straße") == "strasse"
     assert fold("D*é?") == "d*e?"
+
+
+@given(st.text("ab?*", max_size=8), st.text("ab", max_size=10))
+def test_wildcards_mean_what_the_standard_says(key: str, value: str) -> None:
+    def fits(key: str, value: str) -> bool:
+        if not key:
+            return not value
+        if key[0] == "*":
+            return any(fits(key[1:], value[at:]) for at in range(len(value) + 1))
+        return bool(value) and key[0] in ("?", value[0]) and fits(key[1:], value[1:])
+
+    assert (pattern(key).fullmatch(value) is not None) is fits(key, value)
+
+
+def test_many_stars_take_no_longer_than_few() -> None:
+    began = time.perf_counter()
+    assert pattern("*a" * 500 + "*b").fullmatch("a" * 4_000) is None
+    assert pattern("*" * 100 + "b").fullmatch("a" * 4_000) is None
+    assert time.perf_counter() - began < 1.0

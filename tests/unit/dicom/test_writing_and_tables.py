@@ -102,6 +102,9 @@ def test_storage_classes() -> None:
     assert not is_storage("1.2.840.10008.1.20.1")
     assert not is_storage("1.2.840.10008.5.1.4.1.1.200.1")  # belongs to no patient
     assert not is_storage("")
+    assert not is_storage(
+        "1.2.276.0.7230010.3.4.1915765545.18030.917282194.0"
+    )  # shuts servers down
     assert len(storage_classes()) > 180
 
 

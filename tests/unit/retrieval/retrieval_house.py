@@ -17,11 +17,15 @@ from radkeep.identity import actors
 from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy
 from radkeep.ingest.store import Store
+from radkeep.retrieval.decoder import Decoder
+from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
+from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 from radkeep.testing.archive import MemoryArchive
 from radkeep.testing.audit import MemoryAuditLog
 from radkeep.testing.catalog import MemoryCatalog, MemoryCatalogReader
+from radkeep.testing.deletions import MemoryDeletions
 from radkeep.testing.identity import FakeClock
 
 BASE = "https://pacs.test/dicom-web/instance"
@@ -40,14 +44,18 @@ class House:
 
     audit: MemoryAuditLog = field(default_factory=MemoryAuditLog)
     clock: FakeClock = field(default_factory=FakeClock)
+    decoder: Decoder | None = None
 
     def __post_init__(self) -> None:
         self.catalog = MemoryCatalog()
         self.archive = MemoryArchive(self.catalog)
         ways = {"policy": Policy(), "audit": self.audit, "clock": self.clock}
         self.store = Store(recorder=self.archive, limit=64 << 20, **ways)
-        self.fetch = Fetch(catalog=MemoryCatalogReader(self.catalog), records=self.archive, **ways)
-        self.search = Search(catalog=MemoryCatalogReader(self.catalog), **ways)
+        reader, memory = MemoryCatalogReader(self.catalog), MemoryDeletions()
+        ways |= {"catalog": Overlay(deletions=memory, catalog=reader)}
+        self.fetch = Fetch(records=self.archive, decoder=self.decoder, **ways)
+        self.search = Search(**ways)
+        self.deletions = Deletions(store=memory, **ways)
 
     def keep(
         self, data: bytes, *, organization: str = "org", syntax: str | None = None

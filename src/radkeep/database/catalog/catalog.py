@@ -14,15 +14,16 @@ from typing import Self
 from radkeep.database.catalog import positions
 from radkeep.database.catalog.commit import CatalogWriter
 from radkeep.database.catalog.instances import instances
+from radkeep.database.catalog.overlay import overlay, version
 from radkeep.database.catalog.quarantine import Quarantined, quarantined
-from radkeep.database.catalog.search import search
+from radkeep.database.catalog.search import matchable, search
 from radkeep.database.catalog.statistics import Statistics, statistics
 from radkeep.database.engine import Database
 from radkeep.database.migrate import migrate, steps_of
-from radkeep.dicom.query import Level, Query
+from radkeep.dicom.query import Level, Match, Query
 from radkeep.domain.uid import Uid
 from radkeep.ingest.ports import Arrival, Clash, Verdict
-from radkeep.retrieval.ports import Page, StoredInstance
+from radkeep.retrieval.ports import Changes, Page, StoredInstance
 
 
 class Catalog:
@@ -78,6 +79,10 @@ class Catalog:
         """Return one page of what matches; see ``catalog.search.search``."""
         return search(self._database, organization, level, query)
 
+    def matchable(self, level: Level, match: Match) -> bool:
+        """Tell whether ``search`` can match a key; see ``catalog.search.matchable``."""
+        return matchable(level, match)
+
     def instances(
         self,
         organization: str,
@@ -87,6 +92,14 @@ class Catalog:
     ) -> Sequence[StoredInstance]:
         """Return where instances lie; see ``catalog.instances.instances``."""
         return instances(self._database, organization, study, series, sop_instance)
+
+    def overlaid(self) -> int:
+        """Return the version of the registry's deletions that the catalog shows."""
+        return version(self._database)
+
+    def overlay(self, changes: Changes, *, anew: bool = False) -> int:
+        """Hide and show what the registry tells; see ``catalog.overlay.overlay``."""
+        return overlay(self._database, changes, anew=anew)
 
     def position(self, volume: str) -> int:
         """Return the bytes of ``volume`` whose records are entered; 0 when never met."""

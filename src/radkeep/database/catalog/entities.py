@@ -14,10 +14,8 @@ from radkeep.dicom.matching import fold
 from radkeep.dicom.query import Level
 
 
-def enter_study(
-    connection: Connection, organization: int, facts: Facts, rank: str
-) -> tuple[KnownStudy, bool]:
-    """Make or fill the row of the study that ``facts`` belong to; tell whether it is new."""
+def enter_study(connection: Connection, organization: int, facts: Facts, rank: str) -> KnownStudy:
+    """Make or fill the row of the study that ``facts`` belong to."""
     row = connection.execute(
         "SELECT id, attributes, origins FROM study WHERE organization = ? AND uid = ?",
         (organization, facts.study),
@@ -32,14 +30,11 @@ def enter_study(
         if merged.take(facts, rank):
             _update_study(connection, study, merged)
             _update_names(connection, organization, study, merged)
-    known = KnownStudy(study, merged.latest(), study_values(facts), organization=organization)
-    return known, row is None
+    return KnownStudy(study, merged.latest(), study_values(facts), organization=organization)
 
 
-def enter_series(
-    connection: Connection, study: KnownStudy, facts: Facts, rank: str
-) -> tuple[KnownEntity, bool]:
-    """Make or fill the row of the series that ``facts`` belong to; tell whether it is new."""
+def enter_series(connection: Connection, study: KnownStudy, facts: Facts, rank: str) -> KnownEntity:
+    """Make or fill the row of the series that ``facts`` belong to."""
     row = connection.execute(
         "SELECT id, attributes, origins, modality FROM series"
         " WHERE organization = ? AND uid = ? AND study = ?",
@@ -48,15 +43,15 @@ def enter_series(
     if row is None:
         merged = Merged.empty(Level.SERIES)
         merged.take(facts, rank)
-        series, before = _insert_series(connection, study, facts, merged), ""
+        series = _insert_series(connection, study, facts, merged)
     else:
         series, before = row[0], row[3]
         merged = Merged.load(Level.SERIES, row[1], row[2])
         if merged.take(facts, rank):
             _update_series(connection, series, merged)
-    if before != merged.text("00080060"):
-        _update_modalities(connection, study)
-    return KnownEntity(series, merged.latest(), series_values(facts)), row is None
+        if before != merged.text("00080060"):
+            update_modalities(connection, study.id)
+    return KnownEntity(series, merged.latest(), series_values(facts))
 
 
 def _study_columns(merged: Merged) -> tuple[str, ...]:
@@ -132,18 +127,20 @@ def _update_series(connection: Connection, series: int, merged: Merged) -> None:
     )
 
 
-def _update_modalities(connection: Connection, study: KnownStudy) -> None:
-    connection.execute("DELETE FROM study_modality WHERE study = ?", (study.id,))
+def update_modalities(connection: Connection, study: int) -> None:
+    """Make a study's modalities those of its series that have instances."""
+    connection.execute("DELETE FROM study_modality WHERE study = ?", (study,))
     connection.execute(
         "INSERT INTO study_modality (organization, modality, date, study)"
         " SELECT DISTINCT y.organization, s.modality, y.date, y.id"
-        " FROM series s JOIN study y ON y.id = s.study WHERE y.id = ? AND s.modality <> ''",
-        (study.id,),
+        " FROM series s JOIN study y ON y.id = s.study"
+        " WHERE y.id = ? AND s.modality <> '' AND s.instances > 0",
+        (study,),
     )
     rows = connection.execute(
-        "SELECT modality FROM study_modality WHERE study = ? ORDER BY modality", (study.id,)
+        "SELECT modality FROM study_modality WHERE study = ? ORDER BY modality", (study,)
     ).fetchall()
     connection.execute(
         "UPDATE study SET modalities = ? WHERE id = ?",
-        ("\\".join(row[0] for row in rows), study.id),
+        ("\\".join(row[0] for row in rows), study),
     )

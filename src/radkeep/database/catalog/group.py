@@ -108,16 +108,12 @@ class Group:
     def _entities(self, arrival: Arrival, rank: str) -> tuple[KnownStudy, KnownEntity]:
         facts = arrival.facts
         organization = self._organization_id(arrival.organization)
-        study, new = enter_study(self._connection, organization, facts, rank)
-        if new:
-            self._tally.study(organization)
+        study = enter_study(self._connection, organization, facts, rank)
         key = (arrival.organization, facts.study)
         before = self._known.studies.get(key)
         if before is not None and before.id == study.id:
             study.series = before.series
-        series, new = enter_series(self._connection, study, facts, rank)
-        if new:
-            self._tally.series(organization, study.id)
+        series = enter_series(self._connection, study, facts, rank)
         study.series[facts.series] = series
         self._known.studies[key] = study
         return study, series
@@ -157,22 +153,28 @@ class Group:
         facts, place = arrival.facts, arrival.placement
         row = self._connection.execute(
             "SELECT i.id, i.digest, v.name, i.offset, i.length, i.key_id, i.transfer_syntax,"
-            " i.data_set_length, i.received FROM instance i JOIN volume v ON v.id = i.volume"
+            " i.data_set_length, i.received, i.deleted"
+            " FROM instance i JOIN volume v ON v.id = i.volume"
             " WHERE i.organization = ? AND i.uid = ?",
             (self._organization_id(arrival.organization), facts.sop_instance),
         ).fetchone()
         if row is None:
             return None
-        instance, digest, volume, offset, length, key_id, syntax, data_set_length, received = row
+        instance, digest, volume, offset, length, key_id, syntax, size, received, deleted = row
         if digest != arrival.digest:
             original = Placement(volume=volume, offset=offset, length=length, key_id=key_id)
-            return Clash(original=original, transfer_syntax=syntax, data_set_length=data_set_length)
+            return Clash(
+                original=original,
+                transfer_syntax=syntax,
+                data_set_length=size,
+                deleted=bool(deleted),
+            )
         self._tally.seen(self._organization_id(arrival.organization), arrival.received)
         if (volume, offset) == (place.volume, place.offset):
             return Verdict.STORED
         if (arrival.received, place.volume, place.offset) < (received, volume, offset):
             self._replace(arrival, instance)
-        return Verdict.SAME
+        return Verdict.DELETED if deleted else Verdict.SAME
 
     def _replace(self, arrival: Arrival, instance: int) -> None:
         """Let the row name the earlier of two equal records, as it would after a rebuild."""

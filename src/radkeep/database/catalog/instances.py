@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the instances of a study lie, for everything that reads them back.
 
-Invariant: an instance is found only within its own organization and below the study that is named.
+Invariant: an instance is found only within its own organization and below the study that is named;
+what is deleted is not found.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ _STUDY: Final = """
     CROSS JOIN instance i INDEXED BY instance_series ON i.series = s.id
     JOIN volume v ON v.id = i.volume
     WHERE y.organization = (SELECT id FROM organization WHERE name = ?1)
-      AND y.uid = ?2 AND (?3 IS NULL OR s.uid = ?3)
+      AND y.uid = ?2 AND (?3 IS NULL OR s.uid = ?3) AND i.deleted = 0
     ORDER BY s.number, s.uid, i.number, i.uid
 """
 _INSTANCE: Final = """
@@ -31,7 +32,7 @@ _INSTANCE: Final = """
     CROSS JOIN study y ON y.id = s.study
     JOIN volume v ON v.id = i.volume
     WHERE i.organization = (SELECT id FROM organization WHERE name = ?1)
-      AND y.uid = ?2 AND (?3 IS NULL OR s.uid = ?3) AND i.uid = ?4
+      AND y.uid = ?2 AND (?3 IS NULL OR s.uid = ?3) AND i.uid = ?4 AND i.deleted = 0
 """
 
 

@@ -46,6 +46,13 @@ _SELECT: Final = MappingProxyType(
 )
 _SERIES: Final = " CROSS JOIN series s INDEXED BY series_study ON s.study = y.id"
 _INSTANCE: Final = " CROSS JOIN instance i INDEXED BY instance_series ON i.series = s.id"
+_SHOWN: Final = MappingProxyType(  # what is deleted is not found
+    {
+        Level.STUDY: ("y.hidden = 0",),
+        Level.SERIES: ("y.hidden = 0", "s.instances > 0"),
+        Level.INSTANCE: ("i.deleted = 0",),
+    }
+)
 _STUDY_OF_SERIES: Final = " CROSS JOIN study y ON y.id = s.study"
 _SERIES_OF_INSTANCE: Final = " CROSS JOIN series s ON s.id = i.series"
 _DOWN: Final = MappingProxyType(  # from the study to the level asked for
@@ -139,6 +146,7 @@ def plan(
     here = [part for part in rest if DEPTH[part.column.level] <= DEPTH[level]]
     below = [part for part in rest if DEPTH[part.column.level] > DEPTH[level]]
     clauses = [f"{source.owner}.organization = ?", *source.clauses, *(part.sql for part in here)]
+    clauses += _SHOWN[level]
     if below:
         clauses.append(_exists(level, below))
     values = [value for part in (*here, *below) for value in part.values]
@@ -174,7 +182,7 @@ def _by_study(
         if tag in usable:
             return _Source(f"study y INDEXED BY {COLUMNS[tag].index}{_DOWN[level]}")
     for tag in (MODALITIES_IN_STUDY, MODALITY):
-        if tag in usable and usable[tag].shape is Shape.EQUAL:
+        if tag in usable and usable[tag].shape is Shape.EQUAL and usable[tag].prefix:  # no list
             return _by_modality(level, usable[tag], conditions)
     for part in conditions:
         if part.tag in ROLES and part.values:
@@ -233,6 +241,10 @@ def _exists(level: Level, below: Sequence[Condition]) -> str:
         tables, link = "series s", "s.study = y.id"
         if any(part.column.level is Level.INSTANCE for part in below):
             tables += " JOIN instance i ON i.series = s.id"
+    if any(part.column.level is Level.INSTANCE for part in below):
+        link += " AND i.deleted = 0"
+    else:
+        link += " AND s.instances > 0"
     clauses = " AND ".join(part.sql for part in below)
     return f"EXISTS (SELECT 1 FROM {tables} WHERE {link} AND {clauses})"  # noqa: S608 - fixed texts
 

@@ -14,7 +14,7 @@ import msgspec
 from radkeep.database.catalog.columns import DEPTH
 from radkeep.database.catalog.packing import unpack
 from radkeep.database.engine import Row
-from radkeep.dicom.facts import UTF_8
+from radkeep.dicom.json_values import UTF_8
 from radkeep.dicom.query import Level, Query
 
 _RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -54,10 +54,13 @@ def as_json(level: Level, query: Query, row: Row) -> bytes:
         else:
             names = [f"{tag:08X}" for tag in wanted]
             answer = {name: levels[upper][name] for name in names if name in levels[upper]} | answer
-    encoded = _ENCODER.encode(answer)
-    if not encoded.isascii():
-        encoded = _ENCODER.encode(answer | {"00080005": UTF_8})
-    return encoded
+    return encoded(answer)
+
+
+def encoded(answer: Mapping[str, object]) -> bytes:
+    """Return the object ``answer`` in JSON; it names its character set if it is not ASCII."""
+    text = _ENCODER.encode(answer)
+    return text if text.isascii() else _ENCODER.encode({**answer, "00080005": UTF_8})
 
 
 def everything(level: Level, row: Row) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def everything(level: Level, row: Row) -> dict[str, Any]:
 def _levels(level: Level, row: Row) -> Mapping[Level, dict[str, object]]:
     study_uid, modalities, series, instances, attributes = row[:5]
     levels = {
-        Level.STUDY: _object(Level.STUDY, attributes)
+        Level.STUDY: attributes_of(Level.STUDY, attributes)
         | {
             "00080061": {"vr": "CS", "Value": modalities.split("\\") if modalities else []},
             "0020000D": _uid(study_uid),
@@ -81,19 +84,20 @@ def _levels(level: Level, row: Row) -> Mapping[Level, dict[str, object]]:
         }
     }
     if DEPTH[level] >= DEPTH[Level.SERIES]:
-        levels[Level.SERIES] = _object(Level.SERIES, row[7]) | {
+        levels[Level.SERIES] = attributes_of(Level.SERIES, row[7]) | {
             "0020000E": _uid(row[5]),
             "00201209": _count(row[6]),
         }
     if level is Level.INSTANCE:
-        levels[Level.INSTANCE] = _object(Level.INSTANCE, unpack(row[10], row[11])) | {
+        levels[Level.INSTANCE] = attributes_of(Level.INSTANCE, unpack(row[10], row[11])) | {
             "00080016": _uid(row[9]),
             "00080018": _uid(row[8]),
         }
     return levels
 
 
-def _object(level: Level, attributes: str | bytes) -> dict[str, object]:
+def attributes_of(level: Level, attributes: str | bytes) -> dict[str, object]:
+    """Return the attributes of a row, with those that its level must return though empty."""
     empty: dict[str, object] = {tag: {"vr": vr} for tag, vr in _REQUIRED[level].items()}
     known = _RAW.decode(attributes)
     known.pop("00080005", None)  # of the instance; the answer has its own

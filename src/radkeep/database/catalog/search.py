@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from radkeep.database.catalog.columns import DEPTH
+from radkeep.database.catalog.patients import patients, wants_counts, with_counts
 from radkeep.database.catalog.plan import MAX_SORTED, Statement, plan, probe
 from radkeep.database.catalog.rows import as_json, everything
 from radkeep.database.catalog.where import Condition, condition
@@ -34,7 +35,6 @@ def search(database: Database, organization: str, level: Level, query: Query) ->
     Raises:
         InvalidRequestError: a key cannot be matched at this level, or leaves too many rows to
             look at; a sort key or a number is none.
-        UnsupportedError: ``level`` is not study, series or instance.
     """
     conditions, residual = _split(level, query)
     limit = max(0, min(query.limit, MAX_ROWS))
@@ -46,6 +46,9 @@ def search(database: Database, organization: str, level: Level, query: Query) ->
         ).fetchone()
         number = row[0] if row else 0
         crowded = _crowded(connection, number, conditions)
+        if level is Level.PATIENT:
+            statement = plan(Level.STUDY, number, conditions, query.order, crowded)
+            return _patients(connection, number, statement, residual, query)
         statement = plan(level, number, conditions, query.order, crowded)
         if residual:
             matching = _examined(connection, statement, level, residual)
@@ -54,7 +57,12 @@ def search(database: Database, organization: str, level: Level, query: Query) ->
             found = connection.execute(
                 f"{statement.sql} LIMIT ? OFFSET ?", (*statement.values, limit + 1, query.offset)
             ).fetchall()
-    rows = [as_json(level, query, row) for row in found[:limit]]
+        rows = [as_json(level, query, row) for row in found[:limit]]
+        if wants_counts(query.include):
+            rows = [
+                with_counts(connection, number, row[0], encoded)
+                for row, encoded in zip(found, rows, strict=False)
+            ]
     return Page(rows=rows, more=len(found) > limit)
 
 
@@ -62,7 +70,8 @@ def matchable(level: Level, match: Match) -> bool:
     """Tell whether ``search`` can match this key at ``level``, so that a door can warn instead."""
     if match.kind is MatchKind.UNIVERSAL or (len(match.path) == 1 and condition(match)):
         return True
-    return any(match.path[0] in BY_LEVEL[upper] for upper in DEPTH if DEPTH[upper] <= DEPTH[level])
+    depth = DEPTH.get(level, 0)  # patients are found by their studies
+    return any(match.path[0] in BY_LEVEL[upper] for upper in DEPTH if DEPTH[upper] <= depth)
 
 
 def _split(level: Level, query: Query) -> tuple[Sequence[Condition], Sequence[Match]]:
@@ -95,6 +104,21 @@ def _crowded(
             if row is not None and row[0] >= MAX_SORTED:
                 crowded.add(part.tag)
     return crowded
+
+
+def _patients(
+    connection: Connection,
+    organization: int,
+    statement: Statement,
+    residual: Sequence[Match],
+    query: Query,
+) -> Page:
+    """Return a page of the patients of the studies that ``statement`` finds."""
+    limit = max(0, min(query.limit, MAX_ROWS))
+    studies = _examined(connection, statement, Level.STUDY, residual)
+    found = patients(connection, organization, studies, query.include)
+    rows = list(islice(found, query.offset, query.offset + limit + 1))
+    return Page(rows=rows[:limit], more=len(rows) > limit)
 
 
 def _examined(

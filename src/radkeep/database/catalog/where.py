@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from radkeep.database.catalog.columns import COLUMNS, MAX_INTEGER, ROLES, Column, Form
+from radkeep.dicom.levels import STUDY_DATE
 from radkeep.dicom.matching import fold
 from radkeep.dicom.query import Match, MatchKind
 
@@ -68,7 +69,7 @@ class Condition:
 def condition(match: Match) -> Condition | None:
     """Return the condition for ``match``; None when no column has its attribute."""
     column = COLUMNS.get(match.tag) if len(match.path) == 1 else None
-    if column is None:
+    if column is None or (match.kind is MatchKind.MOMENT and match.tag != STUDY_DATE):
         return None
     template, values, shape, prefix = _compare(column, match)
     return Condition(match.tag, column, template, values, shape, prefix)
@@ -90,6 +91,8 @@ def _compare(column: Column, match: Match) -> _Comparison:
             return _pattern(fold(values[0]) if match.kind is MatchKind.NAME else values[0])
         case MatchKind.SINGLE:
             return _single(column, values[0])
+        case MatchKind.MOMENT:
+            return _moment(*values)
 
 
 def _single(column: Column, value: str) -> _Comparison:
@@ -115,6 +118,18 @@ def _range(low: str, high: str) -> _Comparison:
     if high:
         parts.append("{0} < ?")
         values.append(high + _LAST)
+    return " AND ".join(parts), tuple(values), Shape.OTHER, ""
+
+
+def _moment(first_day: str, first_time: str, last_day: str, last_time: str) -> _Comparison:
+    """Compare a study's date and time as one; only the study has columns for both."""
+    parts, values = ["{0} > ''"], []
+    if first_day:
+        parts.append("({0} > ? OR ({0} = ? AND y.time >= ?))")
+        values += [first_day, first_day, first_time]
+    if last_day:
+        parts.append("({0} < ? OR ({0} = ? AND y.time < ?))")
+        values += [last_day, last_day, last_time + _LAST]
     return " AND ".join(parts), tuple(values), Shape.OTHER, ""
 
 

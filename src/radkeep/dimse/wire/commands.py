@@ -91,6 +91,12 @@ _UIDS: Final = frozenset(
         Element.REQUESTED_SOP_INSTANCE,
     }
 )
+_AFFECTED: Final = {  # what was requested is what is affected, in the answer
+    Element.REQUESTED_SOP_CLASS: Element.AFFECTED_SOP_CLASS,
+    Element.REQUESTED_SOP_INSTANCE: Element.AFFECTED_SOP_INSTANCE,
+    Element.AFFECTED_SOP_CLASS: Element.AFFECTED_SOP_CLASS,
+    Element.AFFECTED_SOP_INSTANCE: Element.AFFECTED_SOP_INSTANCE,
+}
 _TEXTS: Final = frozenset(
     {Element.MOVE_DESTINATION, Element.ERROR_COMMENT, Element.MOVE_ORIGINATOR}
 )
@@ -122,6 +128,15 @@ class Command:
     def status(self) -> int | None:
         """The status of a response."""
         return self.numbers.get(Element.STATUS)
+
+    @property
+    def requested(self) -> tuple[str, str]:
+        """The requested SOP Class and Instance UIDs as sent, not checked; empty if missing."""
+        texts = self.texts
+        return (
+            texts.get(Element.REQUESTED_SOP_CLASS, ""),
+            texts.get(Element.REQUESTED_SOP_INSTANCE, ""),
+        )
 
     @property
     def sop_class(self) -> str:
@@ -191,25 +206,75 @@ def _identifier(field: int) -> int:
     return Element.MESSAGE_ID_RESPONDED_TO if refers else Element.MESSAGE_ID
 
 
-def response(request: Command, status: int, *, comment: str = "") -> Command:
-    """Return the answer without a data set to ``request`` (PS3.7 Sections 9.3.1.2, 9.3.5.2).
+def response(
+    request: Command,
+    status: int,
+    *,
+    comment: str = "",
+    data_set: bool = False,
+    counts: Mapping[int, int] | None = None,
+) -> Command:
+    """Return the answer to ``request`` (PS3.7 Section 9.3).
 
-    ``comment`` goes into Error Comment: at most 64 characters, safe for a peer.
+    ``comment`` goes into Error Comment: at most 64 characters, safe for a peer. ``counts`` are
+    numbers of sub-operations by element, ``data_set`` tells whether one follows.
     """
     numbers = {
         Element.COMMAND_FIELD: request.field | RESPONSE_BIT,
         Element.MESSAGE_ID_RESPONDED_TO: request.message_id,
-        Element.DATA_SET_TYPE: NO_DATA_SET,
+        Element.DATA_SET_TYPE: DATA_SET if data_set else NO_DATA_SET,
         Element.STATUS: status,
+        **(counts or {}),
     }
+    for number in (Element.ACTION_TYPE, Element.EVENT_TYPE):
+        if number in request.numbers:
+            numbers[number] = request.numbers[number]
     texts = {
-        number: request.texts[number]
-        for number in (Element.AFFECTED_SOP_CLASS, Element.AFFECTED_SOP_INSTANCE)
+        affected: request.texts[number]
+        for number, affected in _AFFECTED.items()
         if number in request.texts
     }
     if comment:
         texts[Element.ERROR_COMMENT] = comment[:64]
     return Command(numbers, texts)
+
+
+def request(
+    message_id: int,
+    field: CommandField,
+    sop_class: str,
+    sop_instance: str = "",
+    *,
+    originator: tuple[str, int] | None = None,
+) -> Command:
+    """Return a request (PS3.7 Sections 9.3.1.1 and 9.3.5.1); with an instance, data follow."""
+    numbers = {
+        Element.COMMAND_FIELD: int(field),
+        Element.MESSAGE_ID: message_id,
+        Element.DATA_SET_TYPE: DATA_SET if field != CommandField.C_ECHO else NO_DATA_SET,
+    }
+    texts = {Element.AFFECTED_SOP_CLASS: sop_class}
+    if field != CommandField.C_ECHO:
+        numbers[Element.PRIORITY] = 0  # medium
+    if sop_instance:
+        texts[Element.AFFECTED_SOP_INSTANCE] = sop_instance
+    if originator is not None:
+        texts[Element.MOVE_ORIGINATOR] = originator[0]
+        numbers[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator[1]
+    return Command(numbers, texts)
+
+
+def event_report(message_id: int, sop_class: str, sop_instance: str, event: int) -> Command:
+    """Return an N-EVENT-REPORT-RQ, which a data set follows (PS3.7 Section 10.3.1.1)."""
+    return Command(
+        {
+            Element.COMMAND_FIELD: int(CommandField.N_EVENT_REPORT),
+            Element.MESSAGE_ID: message_id,
+            Element.DATA_SET_TYPE: DATA_SET,
+            Element.EVENT_TYPE: event,
+        },
+        {Element.AFFECTED_SOP_CLASS: sop_class, Element.AFFECTED_SOP_INSTANCE: sop_instance},
+    )
 
 
 _number: Final = _ELEMENT.unpack_from  # group, number, length: what elements are sorted by

@@ -147,6 +147,11 @@ class Connection:
         """The accepted presentation contexts by identifier."""
         return self._contexts
 
+    @property
+    def sent_length(self) -> int:
+        """The most bytes of a P-DATA-TF PDU that we send."""
+        return self._sent_length
+
     def receive(self, data: memoryview, events: list[Event]) -> int:
         """Read ``data``, append what happened to ``events``, return the bytes consumed.
 
@@ -317,6 +322,10 @@ class Connection:
         return b"".join(
             pdu.fragments(context_id, payload, is_command=True, max_length=self._sent_length)
         )
+
+    def sending(self) -> None:
+        """Note that P-DATA-TF PDUs made elsewhere, within ``sent_length``, are sent now."""
+        self._machine.step(Trigger.DATA_REQUEST)
 
     def send_data(self, context_id: int, data: bytes) -> bytes:
         """Return a whole data set as P-DATA-TF PDUs within the peer's maximum length."""

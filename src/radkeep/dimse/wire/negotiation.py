@@ -5,7 +5,7 @@ Invariant: the answer holds exactly one result for each proposed context, one tr
 each accepted one, and grants nothing that was not asked for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +38,10 @@ class Offer:
 
     supports: Callable[[str], bool]  # abstract syntax -> we are SCP of it
     supports_as_scu: Callable[[str], bool] = lambda _: False  # we may be SCU (C-GET) of it
+    readable: Callable[[str], Collection[str] | None] = lambda _: None  # abstract syntax -> the
+    # transfer syntaxes we can use; None: every one
+    extends: Callable[[str, bytes], bytes | None] = lambda *_: None  # SOP class, what is asked ->
+    # what we agree to (PS3.7 Annex D.3.3.5); None: nothing is said
     max_length: int  # bytes of a P-DATA-TF PDU's variable field
     window: int  # operations that the peer may have outstanding
     implementation_class: str
@@ -64,6 +68,7 @@ def negotiate(
         implementation_version=offer.implementation_version,
         window=_window(request.user.window, offer),
         roles=_roles(request.user.roles, contexts, offer),
+        extended=_extended(request.user.extended, contexts, offer),
     )
     accept = AssociateAccept(
         called=request.called, calling=request.calling, contexts=results, user=user
@@ -74,9 +79,11 @@ def negotiate(
 def _result(proposed: ProposedContext, offer: Offer) -> ContextResult:
     if not offer.supports(proposed.abstract_syntax):
         return ContextResult(proposed.id, ContextOutcome.ABSTRACT_SYNTAX_NOT_SUPPORTED)
-    if not proposed.transfer_syntaxes:
-        return ContextResult(proposed.id, ContextOutcome.TRANSFER_SYNTAXES_NOT_SUPPORTED)
-    return ContextResult(proposed.id, ContextOutcome.ACCEPTANCE, proposed.transfer_syntaxes[0])
+    readable = offer.readable(proposed.abstract_syntax)
+    for syntax in proposed.transfer_syntaxes:
+        if readable is None or syntax in readable:
+            return ContextResult(proposed.id, ContextOutcome.ACCEPTANCE, syntax)
+    return ContextResult(proposed.id, ContextOutcome.TRANSFER_SYNTAXES_NOT_SUPPORTED)
 
 
 def _window(asked: OperationsWindow | None, offer: Offer) -> OperationsWindow | None:
@@ -97,3 +104,12 @@ def _roles(
         for role in asked
         if role.sop_class in accepted
     )
+
+
+def _extended(
+    asked: tuple[tuple[str, bytes], ...], contexts: Mapping[int, Context], offer: Offer
+) -> tuple[tuple[str, bytes], ...]:
+    """Answer for accepted SOP classes whose service knows what is asked."""
+    accepted = {context.abstract_syntax for context in contexts.values()}
+    answers = ((uid, offer.extends(uid, said)) for uid, said in asked if uid in accepted)
+    return tuple((uid, answer) for uid, answer in answers if answer is not None)

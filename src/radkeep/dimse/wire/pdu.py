@@ -32,6 +32,7 @@ HEADER: Final = struct.Struct(">BxI")  # type, reserved, length of what follows
 FRAGMENT: Final = struct.Struct(">IBB")  # PDV length, context, control header (PS3.8 Annex E.2)
 PROTOCOL_VERSION: Final = 1  # bit 0 of the version field, PS3.8 Table 9-11
 MAX_TITLE: Final = 16  # characters of an AE title
+_FRAMED: Final = struct.Struct(">BxIIBB")  # HEADER and FRAGMENT
 _FIXED: Final = struct.Struct(">HH16s16s32x")
 _SHORT_BODY: Final = 4  # bytes after the header of RJ, RELEASE and ABORT
 
@@ -176,6 +177,31 @@ def fragments(
         last = start + room >= len(payload)
         value = PresentationData(context_id, is_command, last, part)
         yield _pdu(PduType.DATA, _fragment(value))
+
+
+def framed(
+    context_id: int, payload: bytes | memoryview, *, last: bool, max_length: int
+) -> list[bytes | memoryview]:
+    """Return a piece of a data set as P-DATA-TF PDUs: headers between slices of ``payload``.
+
+    Args:
+        context_id: of the presentation context.
+        payload: the piece; nothing of it is copied.
+        last: whether the data set ends with it.
+        max_length: the peer's maximum of the variable field in bytes, at least 7.
+    """
+    room = (max_length - FRAGMENT.size) & ~1 or 1  # of even length (PS3.8 Annex E.2)
+    view, end = memoryview(payload), len(payload)
+    if end <= room:
+        head = _FRAMED.pack(PduType.DATA, end + 6, end + 2, context_id, 2 if last else 0)
+        return [head, view]
+    between = _FRAMED.pack(PduType.DATA, room + 6, room + 2, context_id, 0)
+    buffers: list[bytes | memoryview] = []
+    for start in range(0, end - room, room):
+        buffers += (between, view[start : start + room])
+    return buffers + framed(
+        context_id, view[(end - 1) // room * room :], last=last, max_length=max_length
+    )
 
 
 def _pdu(kind: PduType, body: bytes) -> bytes:

@@ -9,7 +9,7 @@ from radkeep.domain.actor import Actor
 from radkeep.identity.demo import Demo
 from radkeep.web.api.answers import answer
 from radkeep.web.kit.requests import Incoming
-from radkeep.web.kit.routes import Access, GuardedRoute, Surface
+from radkeep.web.kit.routes import Access, Contract, GuardedRoute, Surface
 
 
 def demo_routes(surface: Surface, path: str, *, demo: Demo) -> list[GuardedRoute]:
@@ -23,5 +23,11 @@ def demo_routes(surface: Surface, path: str, *, demo: Demo) -> list[GuardedRoute
         )
 
     return [
-        surface.route(f"{path}/link", link, methods=["POST"], needs=Access.SIGNED_IN),
+        surface.route(
+            f"{path}/link",
+            link,
+            methods=["POST"],
+            needs=Access.SIGNED_IN,
+            contract=Contract("Make a sign-in link of a demo", gives=HTTPStatus.CREATED),
+        ),
     ]

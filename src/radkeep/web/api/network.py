@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from radkeep.domain.actor import Actor
 from radkeep.identity.devices import Devices
+from radkeep.identity.echo import EchoTest
 from radkeep.identity.knocks import Knocks
 from radkeep.identity.permissions import Permission
 from radkeep.identity.zones import Zones
-from radkeep.web.api.answers import answer, device_json, done, knock_json, zone_json
+from radkeep.web.api.answers import answer, device_json, done, echo_json, knock_json, zone_json
 from radkeep.web.kit.requests import Incoming
-from radkeep.web.kit.routes import GuardedRoute, Surface
+from radkeep.web.kit.routes import Contract, GuardedRoute, Surface
 
 
 class NewDevice(
@@ -30,6 +31,7 @@ class NewDevice(
     port: int = 0
     addresses: tuple[str, ...] = ()
     allow: tuple[str, ...] = ("store",)
+    tls: bool = False
 
 
 class NewZone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +45,7 @@ class NewZone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def device_routes(
-    surface: Surface, path: str, *, devices: Devices, knocks: Knocks
+    surface: Surface, path: str, *, devices: Devices, knocks: Knocks, test: EchoTest
 ) -> list[GuardedRoute]:
     """Return the routes of devices."""
 
@@ -62,6 +64,7 @@ def device_routes(
             port=new.port,
             addresses=new.addresses,
             services=new.allow,
+            tls=new.tls,
         )
         return answer(device_json(made), HTTPStatus.CREATED)
 
@@ -69,12 +72,39 @@ def device_routes(
         devices.remove(actor, request.path_params["name"])
         return done()
 
+    def echo(request: Incoming, actor: Actor) -> Response:
+        return answer(echo_json(test.run(actor, request.path_params["name"])))
+
     needs = Permission.DEVICE_MANAGE
     return [
-        surface.route(path, show, needs=needs),
-        surface.route(path, add, methods=["POST"], needs=needs),
-        surface.route(f"{path}/pending", pending, needs=needs),
-        surface.route(f"{path}/{{name:path}}", remove, methods=["DELETE"], needs=needs),
+        surface.route(path, show, needs=needs, contract=Contract("List devices", many=True)),
+        surface.route(
+            path,
+            add,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Register a device", takes=NewDevice, gives=HTTPStatus.CREATED),
+        ),
+        surface.route(
+            f"{path}/pending",
+            pending,
+            needs=needs,
+            contract=Contract("List peers that were refused", many=True),
+        ),
+        surface.route(
+            f"{path}/{{name:path}}/echo",
+            echo,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Ask a device whether it answers"),
+        ),
+        surface.route(
+            f"{path}/{{name:path}}",
+            remove,
+            methods=["DELETE"],
+            needs=needs,
+            contract=Contract("Forget a device", gives=HTTPStatus.NO_CONTENT),
+        ),
     ]
 
 
@@ -102,7 +132,21 @@ def zone_routes(surface: Surface, path: str, *, zones: Zones) -> list[GuardedRou
 
     needs = Permission.ZONE_MANAGE
     return [
-        surface.route(path, show, needs=needs),
-        surface.route(path, add, methods=["POST"], needs=needs),
-        surface.route(f"{path}/{{name:path}}", remove, methods=["DELETE"], needs=needs),
+        surface.route(path, show, needs=needs, contract=Contract("List zones", many=True)),
+        surface.route(
+            path,
+            add,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract(
+                "Name a part of the network", takes=NewZone, gives=HTTPStatus.CREATED
+            ),
+        ),
+        surface.route(
+            f"{path}/{{name:path}}",
+            remove,
+            methods=["DELETE"],
+            needs=needs,
+            contract=Contract("Forget a zone", gives=HTTPStatus.NO_CONTENT),
+        ),
     ]

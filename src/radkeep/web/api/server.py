@@ -13,7 +13,7 @@ from radkeep.identity.permissions import Permission
 from radkeep.web.api.answers import answer, organization_json
 from radkeep.web.api.ports import StatusReport, Trail
 from radkeep.web.kit.requests import Incoming
-from radkeep.web.kit.routes import Access, GuardedRoute, Surface
+from radkeep.web.kit.routes import Access, Contract, GuardedRoute, Surface
 
 MAX_ENTRIES: Final = 1_000
 USUAL_ENTRIES: Final = 50
@@ -28,7 +28,11 @@ def organization_routes(
     def show(_request: Incoming, actor: Actor) -> Response:
         return answer([organization_json(each) for each in organizations.list(actor)])
 
-    return [surface.route(path, show, needs=Access.SIGNED_IN)]
+    return [
+        surface.route(
+            path, show, needs=Access.SIGNED_IN, contract=Contract("List organizations", many=True)
+        )
+    ]
 
 
 def status_routes(surface: Surface, path: str, *, status: StatusReport) -> list[GuardedRoute]:
@@ -37,7 +41,14 @@ def status_routes(surface: Surface, path: str, *, status: StatusReport) -> list[
     def show(_request: Incoming, actor: Actor) -> Response:
         return answer(dict(status(actor)))
 
-    return [surface.route(path, show, needs=Permission.SYSTEM_STATUS)]
+    return [
+        surface.route(
+            path,
+            show,
+            needs=Permission.SYSTEM_STATUS,
+            contract=Contract("Tell the state of the server"),
+        )
+    ]
 
 
 def audit_routes(surface: Surface, path: str, *, trail: Trail) -> list[GuardedRoute]:
@@ -51,7 +62,14 @@ def audit_routes(surface: Surface, path: str, *, trail: Trail) -> list[GuardedRo
             count = min(int(value[:_MAX_DIGITS]), MAX_ENTRIES)
         return answer([_entry(*entry) for entry in trail.tail(actor, count)])
 
-    return [surface.route(path, tail, needs=Permission.AUDIT_READ)]
+    return [
+        surface.route(
+            path,
+            tail,
+            needs=Permission.AUDIT_READ,
+            contract=Contract("Read the end of the audit log", query={"count": int}, many=True),
+        )
+    ]
 
 
 def _entry(index: int, process: str, event: object) -> dict[str, Any]:

@@ -4,6 +4,8 @@
 Invariant: a session needs both factors; its secret leaves in an HttpOnly cookie alone.
 """
 
+from http import HTTPStatus
+
 import msgspec
 from starlette.responses import Response
 
@@ -19,7 +21,7 @@ from radkeep.web.kit.authentication import (
     set_session,
 )
 from radkeep.web.kit.requests import Incoming
-from radkeep.web.kit.routes import Access, GuardedRoute, Surface
+from radkeep.web.kit.routes import Access, Contract, GuardedRoute, Surface
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +66,24 @@ def session_routes(
     proof = "people prove here who they are"
     own = "ends only the session whose secret is shown"
     return [
-        surface.route(path, show, needs=Access.SIGNED_IN),
-        surface.open_route(path, sign_in, methods=["POST"], why=proof),
-        surface.open_route(path, sign_out, methods=["DELETE"], why=own),
+        surface.route(
+            path,
+            show,
+            needs=Access.SIGNED_IN,
+            contract=Contract("Tell who asks and what they may do"),
+        ),
+        surface.open_route(
+            path,
+            sign_in,
+            methods=["POST"],
+            why=proof,
+            contract=Contract("Sign in", takes=Credentials),
+        ),
+        surface.open_route(
+            path,
+            sign_out,
+            methods=["DELETE"],
+            why=own,
+            contract=Contract("Sign out", gives=HTTPStatus.NO_CONTENT),
+        ),
     ]

@@ -13,7 +13,7 @@ from radkeep.identity.permissions import Permission
 from radkeep.identity.tokens import Tokens
 from radkeep.web.api.answers import answer, done, token_json
 from radkeep.web.kit.requests import Incoming
-from radkeep.web.kit.routes import GuardedRoute, Surface
+from radkeep.web.kit.routes import Contract, GuardedRoute, Surface
 
 
 class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +43,19 @@ def token_routes(surface: Surface, path: str, *, tokens: Tokens) -> list[Guarded
 
     needs = Permission.TOKEN_MANAGE
     return [
-        surface.route(path, show, needs=needs),
-        surface.route(path, create, methods=["POST"], needs=needs),
-        surface.route(f"{path}/{{name:path}}", revoke, methods=["DELETE"], needs=needs),
+        surface.route(path, show, needs=needs, contract=Contract("List tokens", many=True)),
+        surface.route(
+            path,
+            create,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Make a token", takes=NewToken, gives=HTTPStatus.CREATED),
+        ),
+        surface.route(
+            f"{path}/{{name:path}}",
+            revoke,
+            methods=["DELETE"],
+            needs=needs,
+            contract=Contract("Revoke a token", gives=HTTPStatus.NO_CONTENT),
+        ),
     ]

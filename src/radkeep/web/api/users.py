@@ -24,7 +24,7 @@ from radkeep.web.api.answers import (
     link_json,
 )
 from radkeep.web.kit.requests import Incoming
-from radkeep.web.kit.routes import Access, GuardedRoute, Surface
+from radkeep.web.kit.routes import Access, Contract, GuardedRoute, Surface
 
 
 class NewUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,14 +131,56 @@ def user_routes(surface: Surface, path: str, users: Users) -> list[GuardedRoute]
     one = f"{path}/{{email}}"
     needs = Permission.ACCOUNT_MANAGE
     return [
-        surface.route(path, users.show, needs=needs),
-        surface.route(path, users.invite, methods=["POST"], needs=needs),
-        surface.route(f"{one}/enrolment", users.link, methods=["POST"], needs=needs),
-        surface.route(f"{one}/recovery", users.recover, methods=["POST"], needs=needs),
-        surface.route(f"{one}/disable", users.disable, methods=["POST"], needs=needs),
-        surface.route(f"{one}/enable", users.enable, methods=["POST"], needs=needs),
-        surface.route(f"{one}/roles", users.set_roles, methods=["PUT"], needs=needs),
-        surface.route(f"{one}/sessions", users.end_sessions, methods=["DELETE"], needs=needs),
+        surface.route(path, users.show, needs=needs, contract=Contract("List people", many=True)),
+        surface.route(
+            path,
+            users.invite,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Invite a person", takes=NewUser, gives=HTTPStatus.CREATED),
+        ),
+        surface.route(
+            f"{one}/enrolment",
+            users.link,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Make another enrolment link", gives=HTTPStatus.CREATED),
+        ),
+        surface.route(
+            f"{one}/recovery",
+            users.recover,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Take credentials away and make a link", gives=HTTPStatus.CREATED),
+        ),
+        surface.route(
+            f"{one}/disable",
+            users.disable,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Keep a person out", gives=HTTPStatus.NO_CONTENT),
+        ),
+        surface.route(
+            f"{one}/enable",
+            users.enable,
+            methods=["POST"],
+            needs=needs,
+            contract=Contract("Let a person in again", gives=HTTPStatus.NO_CONTENT),
+        ),
+        surface.route(
+            f"{one}/roles",
+            users.set_roles,
+            methods=["PUT"],
+            needs=needs,
+            contract=Contract("Replace roles", takes=Roles, gives=HTTPStatus.NO_CONTENT),
+        ),
+        surface.route(
+            f"{one}/sessions",
+            users.end_sessions,
+            methods=["DELETE"],
+            needs=needs,
+            contract=Contract("End all sessions of a person"),
+        ),
     ]
 
 
@@ -146,9 +188,19 @@ def enrolment_routes(surface: Surface, path: str, users: Users) -> list[GuardedR
     """Return the routes of enrolment, below ``path`` (/enrolment)."""
     token = "the link's token is the proof"  # noqa: S105 - words
     return [
-        surface.open_route(path, users.redeem, methods=["POST"], why=token),
+        surface.open_route(
+            path,
+            users.redeem,
+            methods=["POST"],
+            why=token,
+            contract=Contract("Redeem an enrolment link", takes=Redemption),
+        ),
         surface.route(
-            f"{path}/at-host", users.redeem_at_host, methods=["POST"], needs=Access.SIGNED_IN
+            f"{path}/at-host",
+            users.redeem_at_host,
+            methods=["POST"],
+            needs=Access.SIGNED_IN,
+            contract=Contract("Redeem an enrolment link at the host", takes=Redemption),
         ),
     ]
 

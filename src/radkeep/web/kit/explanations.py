@@ -46,6 +46,17 @@ EXPLANATIONS: Final = {
         "It sent what DICOM does not allow at this point, so the association was ended.",
         _MEND_SENDER,
     ),
+    "identifier-mismatch": Explanation(
+        "The query does not fit its model",
+        "It names no level of the information model, or a unique key is missing or no single "
+        "value. Nothing was searched and nothing was sent.",
+        "Whoever looks after the device asks for another level, or sets its query model.",
+    ),
+    "range-not-satisfiable": Explanation(
+        "Nothing is there",
+        "A program asked for bytes behind the end of what it reads.",
+        "Ask for the whole, or for a range that begins before its end.",
+    ),
     "request-timeout": Explanation(
         "The request came too slowly",
         "It was not complete in time, so it was dropped. Nothing was done.",
@@ -65,6 +76,30 @@ EXPLANATIONS: Final = {
         "Not in this form",
         "The client accepts only forms in which this server cannot give what was asked for.",
         'Ask for another media type or transfer syntax; "transfer-syntax=*" takes what is stored.',
+    ),
+    "not-decodable": Explanation(
+        "Not as a picture",
+        "Nothing here decodes this kind of image, or the object is no image. What is stored is "
+        "whole.",
+        'Ask for it as it is stored: "transfer-syntax=*".',
+    ),
+    "damaged-pixels": Explanation(
+        "The image cannot be decoded",
+        "The pixels are not what the object says of them; it came like that. What is stored is "
+        "what was received.",
+        "Look at the sender. The object can be had as it is stored, for whoever can read it.",
+    ),
+    "decoder-crashed": Explanation(
+        "Decoding failed",
+        "The isolated process that decodes images ended in the middle of this one; another is "
+        "there already.",
+        "Tell your administrator which image it was: it may have been made to do that.",
+    ),
+    "decoder-timeout": Explanation(
+        "Decoding took too long",
+        "The isolated process that decodes images was stopped at its deadline. Nothing else was "
+        "held up.",
+        "Try again; for a very large image ask for a part of it, or for what is stored.",
     ),
     "method-not-allowed": Explanation(
         "Not in this way",
@@ -164,6 +199,11 @@ EXPLANATIONS: Final = {
         "The study was erased: its key is gone, and nothing can read it.",
         "Nothing brings it back.",
     ),
+    "instance-deleted": Explanation(
+        "This object was deleted",
+        f"Somebody deleted the object that the request carries. {_NOTHING_STORED}",
+        "If it belongs here, undo the deletion: radkeep deletion list, radkeep deletion undo.",
+    ),
     "already-exists": Explanation(
         "The name is taken",
         "Something with this name exists. Nothing was changed.",
@@ -210,6 +250,16 @@ EXPLANATIONS: Final = {
         "Not now",
         "A part of the server does not answer now.",
         "Nothing was lost. Try again in a minute.",
+    ),
+    "peer-failed": Explanation(
+        "The other system does not answer",
+        "It cannot be reached, refuses the association, or did not keep to the protocol.",
+        "Look whether it runs, and at the host, port and AE title of its registration.",
+    ),
+    "association-gone": Explanation(
+        "The device hung up",
+        "Its association ended while a query or a retrieval was still running.",
+        "Let the device ask again; if it happens often, look at the network between.",
     ),
     "keys-locked": Explanation(
         "The server is locked",

@@ -6,7 +6,8 @@ Invariant: any text gives values or InvalidRequestError, in time linear in its l
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from radkeep.domain.errors import InvalidRequestError
@@ -29,6 +30,7 @@ class MediaType:
     name: str
     parameters: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     quality: float = 1.0  # of a range in Accept
+    without: frozenset[str] = frozenset()  # of a range: types that the same field refuses by q=0
 
 
 def parse_media_type(text: str) -> MediaType:
@@ -45,6 +47,7 @@ def parse_media_type(text: str) -> MediaType:
     return parsed
 
 
+@lru_cache(maxsize=256)  # clients repeat theirs with every frame
 def parse_accept(text: str) -> tuple[MediaType, ...]:
     """Return the ranges of an Accept field, the preferred first; empty accepts everything.
 
@@ -65,7 +68,12 @@ def parse_accept(text: str) -> tuple[MediaType, ...]:
         found.append(parsed)
         if len(found) > MAX_RANGES:
             raise InvalidRequestError("the Accept header names too many media types")
-    wanted = [each for each in found if each.quality > 0]
+    refused = frozenset(
+        each.parameters.get("type", each.name).lower() for each in found if each.quality == 0
+    )
+    wanted = [
+        replace(each, without=refused) if refused else each for each in found if each.quality > 0
+    ]
     if found and not wanted:
         return (MediaType("nothing/nothing"),)
     return tuple(sorted(wanted, key=lambda each: -each.quality))

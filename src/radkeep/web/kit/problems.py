@@ -37,7 +37,10 @@ BY_KIND: Final = {
 
 BY_CODE: Final = {
     "not-acceptable": HTTPStatus.NOT_ACCEPTABLE,
+    "not-decodable": HTTPStatus.NOT_ACCEPTABLE,
+    "damaged-pixels": HTTPStatus.NOT_ACCEPTABLE,
     "method-not-allowed": HTTPStatus.METHOD_NOT_ALLOWED,
+    "range-not-satisfiable": HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     "request-timeout": HTTPStatus.REQUEST_TIMEOUT,
 }
 
@@ -70,6 +73,7 @@ class Problem:
     code: str  # stable; names the page /problems/CODE
     detail: str  # safe for any peer
     retry_after: int = 0  # seconds; 0 says nothing
+    whole: int | None = None  # bytes of what a range was asked of
     reference: str = ""  # finds the entry in the server's log
 
 
@@ -83,6 +87,7 @@ def problem(error: RadkeepError) -> Problem:
         code=error.code,
         detail=str(error),
         retry_after=retry_after,
+        whole=getattr(error, "length", None),
     )
 
 
@@ -127,6 +132,8 @@ def problem_headers(told: Problem) -> dict[str, str]:
     headers = {"Cache-Control": NO_STORE}
     if told.retry_after:
         headers["Retry-After"] = str(told.retry_after)
+    if told.whole is not None:
+        headers["Content-Range"] = f"bytes */{told.whole}"
     if told.status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="radkeep"'
     return headers

@@ -8,6 +8,7 @@ the handler. Use cases ask the policy again, for the object at hand.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from http import HTTPStatus
 from typing import Final, Protocol
 
 from starlette.responses import Response
@@ -50,6 +51,17 @@ StreamHandler = Callable[[Incoming, Actor], Awaitable[Response]]  # reads its bo
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 
 
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a route of the JSON API takes and gives; the API's description is made of it."""
+
+    summary: str  # one imperative phrase
+    takes: type | None = None  # the shape of the body
+    query: Mapping[str, type] = field(default_factory=dict)  # parameters, none of them needed
+    gives: HTTPStatus = HTTPStatus.OK  # NO_CONTENT: nothing
+    many: bool = False  # an array of objects, else one object
+
+
 class Teller(Protocol):
     """Shows a problem in the form of a surface: a document, a page, a way to sign in."""
 
@@ -90,15 +102,19 @@ class Surface:
         needs: Permission | Access,
         methods: Sequence[str] = ("GET",),
         max_body: int = MAX_BODY_BYTES,
+        pictures: bool = False,
+        contract: Contract | None = None,
     ) -> "GuardedRoute":
-        """Return a route whose synchronous ``handler`` runs in the pool."""
+        """Return a route whose synchronous ``handler`` runs in the pool, or in that of pictures."""
         if needs is Access.PUBLIC:
             raise TypeError("a public route is made by open_route, with its reason")
 
         def work(request: Incoming) -> Response:
             return handler(request, self._admit(request, needs))
 
-        return GuardedRoute(path, _InPool(self, work, max_body, self.kit.threads), methods, needs)
+        pool = self.kit.threads.for_pictures() if pictures else self.kit.threads
+        endpoint = _InPool(self, work, max_body, pool)
+        return GuardedRoute(path, endpoint, methods, needs, contract=contract)
 
     def open_route(
         self,
@@ -108,11 +124,12 @@ class Surface:
         why: str,
         methods: Sequence[str] = ("GET",),
         max_body: int = MAX_BODY_BYTES,
+        contract: Contract | None = None,
     ) -> "GuardedRoute":
         """Return a route for everybody; ``why`` says what makes that safe."""
         pool = self.kit.threads if "GET" in methods else self.kit.threads.for_strangers()
         endpoint = _InPool(self, handler, max_body, pool)
-        return GuardedRoute(path, endpoint, methods, Access.PUBLIC, why)
+        return GuardedRoute(path, endpoint, methods, Access.PUBLIC, why, contract=contract)
 
     def stream_route(
         self, path: str, handler: StreamHandler, *, needs: Permission, methods: Sequence[str]
@@ -146,10 +163,13 @@ class GuardedRoute(Route):
         methods: Sequence[str],
         needs: Needs,
         why: str = "",
+        *,
+        contract: Contract | None = None,
     ) -> None:
         super().__init__(path, endpoint, methods=methods, name=f"{methods[0]} {path}")
         self.needs: Final = needs
         self.why: Final = why
+        self.contract: Final = contract
         self.allowed: set[str] = set(self.methods or ())  # of all routes with this path
         self._guarded = endpoint
 
