@@ -24,6 +24,16 @@ _FLOAT_BITS: Final = {FLOAT_PIXEL_DATA: 32, DOUBLE_PIXEL_DATA: 64}
 _SUBSAMPLED: Final = {"YBR_FULL_422": 2, "YBR_PARTIAL_422": 2, "YBR_PARTIAL_420": 1.5}
 # samples a pixel (PS3.3 Section C.7.6.3.1.2)
 
+_IDENTITY: Final = frozenset(
+    {
+        levels.SPECIFIC_CHARACTER_SET,
+        levels.SOP_CLASS,
+        levels.SOP_INSTANCE,
+        levels.PATIENT_ID,
+        levels.STUDY_UID,
+        levels.SERIES_UID,
+    }
+)
 _META_PIECE: Final = 2 << 10  # bytes copied at a time before the data set's place is known
 
 
@@ -150,7 +160,7 @@ class Scanner:
 
     def _identify(self, walker: Walker) -> Identity:
         if self.identity is None:
-            facts = Facts.of(walker.values(), self._transfer_syntax)
+            facts = Facts.of(walker.values(_IDENTITY), self._transfer_syntax)
             self.identity = Identity(
                 study=facts.study,
                 series=facts.series,

@@ -106,10 +106,13 @@ class Walker:
         self._skip -= step
         self._shift += step
 
-    def values(self) -> dict[int, bytes]:
-        """Return the wanted values that were passed so far."""
-        kept = self.kept
-        return {tag: bytes(kept[at : at + length]) for tag, (at, length) in self.index.items()}
+    def values(self, tags: frozenset[int] | None = None) -> dict[int, bytes]:
+        """Return the wanted values that were passed so far, or those of them that are named."""
+        index = self.index
+        if tags is not None:
+            index = {tag: index[tag] for tag in tags & index.keys()}
+        with memoryview(self.kept) as kept:
+            return {tag: kept[at : at + length].tobytes() for tag, (at, length) in index.items()}
 
     def _look(self) -> None:
         going = True
