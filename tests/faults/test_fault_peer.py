@@ -159,6 +159,7 @@ def test_a_peer_that_stalls_or_crawls(
     slow.join()
     # AA-2 closes a connection without a request; within an association we abort as its user.
     assert ended[0] == ("closed" if stage == "request" else "aborted 0/0")
+    _until(lambda: door.witness.incidents)
     assert {each.violation for each in door.witness.incidents} == {Violation.TOO_SLOW}
     assert [each.ended for each in door.store.receptions if each.sop_instance == "1.2.3.4"] == (
         ["abandoned"] if stage == "data set" else []
