@@ -28,7 +28,7 @@ system:
 
 .venv/.ready: requirements/dev.txt pyproject.toml | .venv/bin/python
 	$(call step,Python packages: about 300 MB)
-	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

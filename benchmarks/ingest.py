@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from receivers import Radkeep, Start, dcmtk, orthanc
-from report import DCMTK, ORTHANC, OURS, bounds, machine, table, verdicts
+from report import DCMTK, ORTHANC, OURS, OURS_TLS, bounds, machine, table, verdicts
 from runs import Cell, Run, line, rounds
 
 _GENERATE = Path(__file__).with_name("generate.py")
@@ -39,7 +39,10 @@ def main() -> int:
         place = Path(folder)
         counts = ["--ct", str(options.ct), "--small", str(options.small), "--multiframe", "0"]
         subprocess.run([sys.executable, _GENERATE, place / "data", *counts], check=True)
-        receivers: dict[str, Start] = {OURS: Radkeep(place / "founded")}
+        receivers: dict[str, Start] = {
+            OURS: Radkeep(place / "founded"),
+            OURS_TLS: Radkeep(place / "founded-tls", tls=True),
+        }
         if not options.alone:
             receivers |= {ORTHANC: orthanc, DCMTK: dcmtk}
         runs: list[Run] = []
@@ -48,6 +51,7 @@ def main() -> int:
             print(line(run), flush=True)
         facts = machine(place)
     if options.alone:
+        print(verdicts(bounds(runs)))
         print(table(runs))
         return 0
     minutes = (time.monotonic() - started) / 60

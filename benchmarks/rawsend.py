@@ -15,6 +15,7 @@ import argparse
 import json
 import multiprocessing as mp
 import socket
+import ssl
 import struct
 import time
 from collections import Counter
@@ -118,9 +119,9 @@ def message(context: int, message_id: int, instance: Instance, max_pdu: int) -> 
 
 
 class Association:
-    """A plain association as requestor, one context for each class and transfer syntax."""
+    """An association as requestor, one context for each class and transfer syntax."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a keyword for each thing that a peer chooses
         self,
         address: tuple[str, int],
         contexts: Sequence[tuple[str, str]],
@@ -130,17 +131,24 @@ class Association:
         window: int = 1,
         max_pdu: int = 1 << 20,
         timeout: float = 60.0,
+        tls: ssl.SSLContext | None = None,
+        source: str = "",
     ) -> None:
         """Connect and negotiate ``contexts``: pairs of abstract and transfer syntax.
+
+        ``tls`` is the context of a device with its certificate; without it, all is plain.
+        ``source`` is the own address to call from.
 
         Raises:
             AssociationError: rejected (with the three numbers) or aborted.
         """
         if len(contexts) > _CONTEXTS:
             raise ValueError("too many presentation contexts for one association")
-        self.socket = socket.create_connection(address, timeout)
+        self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            if tls is not None:
+                self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
             self.socket.sendall(_request(contexts, calling, called, window))
             body = self._accepted()
         except BaseException:
@@ -257,11 +265,12 @@ def send(
     window: int = 1,
     max_pdu: int = 1 << 20,
     barrier: Barrier | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Result:
     """Send ``instances`` over one association; statuses are in the order of ``instances``."""
     contexts = sorted({(i.sop_class, i.transfer_syntax) for i in instances})
     link = Association(
-        address, contexts, calling=calling, called=called, window=window, max_pdu=max_pdu
+        address, contexts, calling=calling, called=called, window=window, max_pdu=max_pdu, tls=tls
     )
     messages = [
         message(link.contexts[i.sop_class, i.transfer_syntax], n % 65_535 + 1, i, link.max_pdu)
@@ -308,11 +317,19 @@ def _process(
             window=options.window,
             max_pdu=options.pdu,
             barrier=barrier,
+            tls=_tls(options.tls) if options.tls else None,
         )
     except Exception as error:  # noqa: BLE001 - the parent reports it
         barrier.abort()
         result = Result(error=f"{type(error).__name__}: {error}")
     results.put(result)
+
+
+def _tls(folder: Path) -> ssl.SSLContext:
+    """Return a device's context from what ``radkeep device certificate`` wrote to ``folder``."""
+    context = ssl.create_default_context(cafile=folder / "ca.pem")
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
 
 
 def _paths(sources: Sequence[Path], limit: int | None) -> list[Path]:
@@ -333,6 +350,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="send only so many files")
     parser.add_argument("--calling", default="RAWSEND")
     parser.add_argument("--called", default="RADKEEP")
+    parser.add_argument("--tls", type=Path, help="folder with cert.pem, key.pem and ca.pem")
     options = parser.parse_args()
     paths = _paths(options.sources, options.limit)
     count = min(options.associations, len(paths))

@@ -33,6 +33,7 @@ class Receiver:
 
     port: int
     pid: int
+    options: tuple[str, ...] = ()  # what the sender needs besides
 
 
 Start = Callable[[Path], AbstractContextManager[Receiver]]
@@ -41,11 +42,15 @@ Start = Callable[[Path], AbstractContextManager[Receiver]]
 class Radkeep:
     """Starts copies of one data directory, which is founded once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
+        """With ``tls`` the sender is told to use the port of DICOM over TLS and a certificate."""
         folder.mkdir()
+        self._device = folder / "device" if tls else None
         self._founded = radkeep_server.found(folder)
         with radkeep_server.serving(self._founded):
             self._founded.run("device", "add", CALLING, "--from", "127.0.0.0/8")
+            if self._device is not None:
+                self._founded.run("device", "certificate", CALLING, "--out", str(self._device))
 
     @contextmanager
     def __call__(self, folder: Path) -> Iterator[Receiver]:
@@ -55,7 +60,11 @@ class Radkeep:
         founded = self._founded
         copy = radkeep_server.Installation(data, founded.founded, founded.passphrase_file)
         with radkeep_server.serving(copy) as server:
-            yield Receiver(server.dimse, server.process.pid)
+            if self._device is None:
+                yield Receiver(server.dimse, server.process.pid)
+            else:
+                port = int(server.ready["dimse_tls"].rpartition(":")[2])
+                yield Receiver(port, server.process.pid, ("--tls", str(self._device)))
 
 
 @contextmanager

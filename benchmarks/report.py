@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runs import Run
 
-OURS, ORTHANC, DCMTK = "Radkeep", "Orthanc", "DCMTK storescp"
+OURS, OURS_TLS, ORTHANC, DCMTK = "Radkeep", "Radkeep, TLS", "Orthanc", "DCMTK storescp"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def bounds(runs: Sequence[Run]) -> list[Bound]:
             "x",
         )
         for (kind, associations), limits in RATES.items()
-        if _of(runs, kind, associations, OURS)
+        if _of(runs, kind, associations, ORTHANC)
     ]
     found += [
         Bound(
@@ -69,7 +69,19 @@ def bounds(runs: Sequence[Run]) -> list[Bound]:
             most=True,
         )
         for associations in (1, 4)
-        if _of(runs, "ct", associations, OURS)
+        if _of(runs, "ct", associations, ORTHANC)
+    ]
+    found += [
+        Bound(
+            f"rate, {TITLES[kind]}, {associations} assoc., Radkeep plain / over TLS",
+            statistics.median(_ratios(runs, kind, associations, OURS_TLS, lambda run: run.rate)),
+            1 / 0.6,
+            1.25,
+            "x",
+            most=True,
+        )
+        for kind, associations in RATES
+        if _of(runs, kind, associations, OURS_TLS)
     ]
     peak = max(run.pss for run in runs if run.receiver == OURS)
     found.append(Bound("memory at peak, all processes, PSS", peak, 400, 250, " MB", most=True))
@@ -93,7 +105,7 @@ def table(runs: Sequence[Run]) -> str:
     )
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for kind, associations in dict.fromkeys((run.kind, run.associations) for run in runs):
-        for name in (OURS, ORTHANC, DCMTK):
+        for name in (OURS, OURS_TLS, ORTHANC, DCMTK):
             chosen = _of(runs, kind, associations, name)
             if not chosen:
                 continue

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from receivers import CALLING, Start
+from receivers import CALLING, Receiver, Start
 from usage import Watch, cpu_seconds
 
 _SENDER = Path(__file__).with_name("rawsend.py")
@@ -65,7 +65,7 @@ def measure(name: str, start: Start, cell: Cell, data: Path, folder: Path, numbe
     try:
         with start(place) as receiver, Watch(receiver.pid) as watch:
             before = cpu_seconds(receiver.pid)
-            sent = _send(receiver.port, cell, data)
+            sent = _send(receiver, cell, data)
             threading.Event().wait(_SETTLE)
             cpu = cpu_seconds(receiver.pid) - before
     finally:
@@ -87,10 +87,12 @@ def measure(name: str, start: Start, cell: Cell, data: Path, folder: Path, numbe
     )
 
 
-def _send(port: int, cell: Cell, data: Path) -> dict[str, Any]:
+def _send(receiver: Receiver, cell: Cell, data: Path) -> dict[str, Any]:
+    port = receiver.port
     options = ["--associations", str(cell.associations), "--limit", str(cell.count)]
+    options += ["--calling", CALLING, *receiver.options]
     finished = subprocess.run(
-        [sys.executable, _SENDER, str(port), data / cell.kind, *options, "--calling", CALLING],
+        [sys.executable, _SENDER, str(port), data / cell.kind, *options],
         stdout=subprocess.PIPE,
         text=True,
         timeout=_TIMEOUT,

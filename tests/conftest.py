@@ -2,10 +2,15 @@
 """Real files for tests: the shared corpus and samples when they are there, and a word when not."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from radkeep.app.sandboxes import sandboxing
+from radkeep.sandbox.client import Sandbox
+from radkeep.sandbox.decoder import SandboxDecoder
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
@@ -27,3 +32,10 @@ def corpus() -> Sequence[Path]:
 def samples() -> Path:
     """Return the folder that holds the real series ct-head and mr-t1."""
     return _folder("RADKEEP_SAMPLES", "samples")
+
+
+@pytest.fixture(scope="session")
+def decoder() -> Iterator[SandboxDecoder]:
+    """Return a decoder over real workers."""
+    with sandboxing() as sandboxes, closing(Sandbox(sandboxes.channel("test"))) as sandbox:
+        yield SandboxDecoder(sandbox)

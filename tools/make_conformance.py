@@ -24,6 +24,7 @@ from radkeep.dicom.classes import is_storage, storage_classes
 from radkeep.dicom.commitment import STORAGE_COMMITMENT
 from radkeep.dicom.dictionary import keyword_of, vr_of
 from radkeep.dicom.levels import BY_LEVEL
+from radkeep.dicom.native import DECODABLE
 from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from radkeep.dicom.recode import SOURCES, TARGETS
 from radkeep.dicom.syntaxes import all_syntaxes
@@ -361,10 +362,12 @@ def _queries() -> Iterator[str]:
 
 def _retrievals() -> Iterator[str]:
     sources = ", ".join(sorted(all_syntaxes()[uid].name for uid in SOURCES))
+    decoded = ", ".join(sorted(all_syntaxes()[uid].name for uid in DECODABLE))
     targets = " or ".join(all_syntaxes()[uid].name for uid in TARGETS)
     yield _paragraph(
         "Instances leave as they are stored. If the peer does not take that and they are in",
-        f"{sources}, they are rewritten to {targets}. What cannot be sent is a failed",
+        f"{sources}, they are rewritten to {targets}; images in one of",
+        f"{decoded} are decoded without loss for that. What cannot be sent is a failed",
         "sub-operation; only damage found in the middle of an instance ends the association.",
         "Statuses besides those of 5.1:",
     )

@@ -27,7 +27,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     hostname: Hostname = "localhost"
     host: str = "127.0.0.1"
     web_port: Port = 8443
-    dimse_tls_port: Port = 2762  # not yet served
+    dimse_tls_port: Port = 2762  # DICOM over TLS
     dimse_port: Port | None = None  # plaintext DIMSE, for zones that allow it
     admin_port: Port = 9443  # not yet served
     ae_title: Annotated[str, msgspec.Meta(pattern=r"\A(?! )[ -\[\]-~]{1,16}(?<! )\Z")] = "RADKEEP"

@@ -14,6 +14,7 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.utils import get_expected_length
 
 UNKNOWN = "1.2.840.10008.1.2.8.1"  # Deflated Image Frame Compression: pydicom cannot write it
+TWELVE_BITS = "1.2.840.10008.1.2.4.51"  # viewers get it wrong
 ANY = (("application/dicom", "*"),)
 
 
@@ -65,7 +66,8 @@ def _frames(store: Store, real: Real) -> None:
     if "PixelData" not in expected or real.name == "odd/pydicom__badVR.dcm":
         return  # the bad one says that it has "1A" frames
     count = int(expected.get("NumberOfFrames") or 1)
-    accept = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+    syntax = "*" if real.transfer_syntax != TWELVE_BITS else TWELVE_BITS  # else it comes decoded
+    accept = f'multipart/related; type="application/octet-stream"; transfer-syntax={syntax}'
     got = store.get(f"{real.address}/frames/{count}", accept)
     assert got.status_code == 200, (real.name, got.text)
     boundary = got.headers["Content-Type"].partition("boundary=")[2].split(";")[0].strip('"')

@@ -104,7 +104,7 @@ def test_ready_says_where_everything_is(installation: Installation, server: Serv
     assert ready["data"] == str(installation.data)
     assert ready["web"] == f"https://localhost:{server.web}"
     assert ready["dimse"] == f"127.0.0.1:{server.dimse}"
-    assert len(server.pids()) == 4
+    assert len(server.pids()) == 5  # supervisor, zygote, keeper, two doors
 
 
 def test_a_script_enrols_and_signs_in(

@@ -113,7 +113,10 @@ def processes(store: Store) -> dict[str, int]:
     found = {"supervisor": store.server.process.pid}
     for pid in store.server.pids()[1:]:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        found[words[words.index(b"radkeep.app.process") + 1].decode()] = pid
+        if b"radkeep.sandbox" in words:
+            found["zygote"] = pid
+        else:
+            found[words[words.index(b"radkeep.app.process") + 1].decode()] = pid
     return found
 
 

@@ -385,6 +385,9 @@ def processes(server: Server) -> dict[str, int]:
     names = {}
     for pid in server.pids():
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"radkeep.sandbox" in arguments:
+            names["zygote"] = pid
+            continue
         child = _ENTRY in arguments
         names[arguments[arguments.index(_ENTRY) + 1].decode() if child else "supervisor"] = pid
     return names

@@ -27,6 +27,7 @@ from radkeep.dimse.scu.echo import EchoScu
 from radkeep.domain.actor import Actor
 from radkeep.identity import actors
 from radkeep.identity.accounts import Accounts
+from radkeep.identity.certificates import Certificates
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
@@ -44,14 +45,17 @@ from radkeep.identity.tokens import Tokens
 from radkeep.identity.zones import Zones
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store
+from radkeep.retrieval.decoder import Decoder
 from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.overlay import Overlay
 from radkeep.retrieval.search import Search
 from radkeep.testing.audit import MemoryAuditLog
+from radkeep.testing.authority import MemoryAuthority, NoServerCertificates
 from radkeep.testing.deletions import MemoryDeletions
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 from radkeep.testing.records import FixedKeys
+from radkeep.web.api.certificates import revocation_routes
 from radkeep.web.api.routes import ApiParts, api_routes
 from radkeep.web.application import application, health_routes
 from radkeep.web.dicomweb.routes import dicomweb_routes
@@ -82,7 +86,7 @@ class Trail:
 class House:
     """Everything below the doors."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, decoder: Decoder | None = None) -> None:
         self.clock, self.audit = FakeClock(), MemoryAuditLog()
         self.registry = MemoryRegistry()
         policy = Policy()
@@ -112,7 +116,7 @@ class House:
         }
         self.search = Search(**ways)
         self.deletions = Deletions(store=memory, **ways)
-        self.fetch = Fetch(records=self.records, **ways)
+        self.fetch = Fetch(records=self.records, decoder=decoder, **ways)
         registry = self.registry
         self.organizations = Organizations(
             organizations=registry.organizations,
@@ -144,6 +148,7 @@ class House:
         )
         devices = Devices(
             devices=registry.devices,
+            certificates=registry.certificates,
             zones=registry.zones,
             knocks=knocks,
             deeds=deeds,
@@ -165,6 +170,14 @@ class House:
             recovery=Recovery(registry=registry, enrolment=self.enrolment, deeds=deeds),
             organizations=self.organizations,
             tokens=self.tokens,
+            certificates=Certificates(
+                certificates=registry.certificates,
+                devices=registry.devices,
+                authority=MemoryAuthority(self.clock),
+                deeds=deeds,
+                clock=self.clock,
+            ),
+            server_certificates=NoServerCertificates(),
             devices=devices,
             echo=EchoTest(devices=devices, deeds=deeds, peers=EchoScu(devices, ae_title="RADKEEP")),
             knocks=knocks,
@@ -195,6 +208,7 @@ class House:
                 deletions=self.deletions,
             ),
             *api_routes(self.kit, self.parts),
+            *revocation_routes(surface, certificates=self.parts.certificates),
             *health_routes(surface, lambda: True),
         ]
 
@@ -306,8 +320,8 @@ def dicom_file(
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+def house(tmp_path: Path, decoder: Decoder) -> Iterator[House]:
+    made = House(tmp_path, decoder)
     yield made
     made.close()
 

@@ -17,8 +17,12 @@ from radkeep.web.kit.problems import NotAcceptableError
 J2K = "1.2.840.10008.1.2.4.90"
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
-OCTETS = Form("application/octet-stream", multipart=True)
+J12 = "1.2.840.10008.1.2.4.51"
+RAW = "application/octet-stream"
+OCTETS = Form(RAW, multipart=True)
 DICOM = Form("application/dicom", multipart=True)
+DECODED = Form("application/dicom", multipart=True, decoded=True)
+DECODED_FRAMES = Form(RAW, multipart=True, decoded=True)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +34,8 @@ DICOM = Form("application/dicom", multipart=True)
         ('multipart/related; type="application/dicom"', J2K, DICOM),
         ("multipart/related; type=application/dicom; transfer-syntax=*", J2K, DICOM),
         (f'multipart/related; type="application/dicom"; transfer-syntax={J2K}', J2K, DICOM),
-        (f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT}', J2K, None),
+        (f'multipart/related; type="application/dicom"; transfer-syntax={EXPLICIT}', J2K, DECODED),
+        (f'multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}', J2K, None),
         ("application/dicom", EXPLICIT, Form("application/dicom", multipart=False)),
         ("application/zip", EXPLICIT, None),
         ("*/*, application/dicom;q=0", EXPLICIT, None),
@@ -71,8 +76,15 @@ def test_several_instances_need_multipart_and_one_syntax() -> None:
         (
             f"multipart/related; type=application/octet-stream; transfer-syntax={EXPLICIT}",
             J2K,
-            None,
+            DECODED_FRAMES,
         ),
+        (
+            "multipart/related; type=application/octet-stream; transfer-syntax=*",
+            J12,
+            DECODED_FRAMES,
+        ),
+        (f"application/octet-stream; transfer-syntax={J12}", J12, Form(RAW, multipart=False)),
+        ('multipart/related; type="image/jpeg"', J12, Form("image/jpeg", multipart=True)),
         ('multipart/related; type="image/jp2"', J2K, Form("image/jp2", multipart=True)),
         ('multipart/related; type="image/*"', J2K, Form("image/jp2", multipart=True)),
         ('multipart/related; type="image/jpeg"', J2K, None),

@@ -30,6 +30,7 @@ PUBLIC = {
     "/api/v1/openapi.json": {"GET", "HEAD"},
     "/healthz": {"GET", "HEAD"},
     "/readyz": {"GET", "HEAD"},
+    "/pki/ca.crl": {"GET", "HEAD"},
 }
 
 

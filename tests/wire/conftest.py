@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.classes import is_storage
 from radkeep.dimse.ports import Rooms

@@ -83,7 +83,7 @@ def test_overload_is_told_and_one_peer_cannot_cause_it(
     instance: Callable[..., Any],
     associate: Callable[..., Any],
 ) -> None:
-    door = open_door(associations=4, associations_per_peer=3)
+    door = open_door(associations=4, associations_per_peer=3, reserved=0)
     greedy = [associate(door, CONTEXTS, calling="A") for _ in range(3)]
     with pytest.raises(rawsend.AssociationError, match="2/3/2"):
         associate(door, CONTEXTS, calling="A")

@@ -35,7 +35,8 @@ class DoorBoot(msgspec.Struct, frozen=True, kw_only=True):
     keys: dict[str, bytes]  # keyring id (hexadecimal) to key: organizations
     catalog_key: bytes
     registry_key: bytes
-    tls_certificate: bytes = b""  # PEM
+    authority: bytes = b""  # certificate of our authority, PEM
+    tls_certificate: bytes = b""  # PEM: what the door shows
     tls_key: bytes = b""  # PEM
 
 

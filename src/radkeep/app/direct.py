@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from radkeep.app.audit_client import DirectLog
+from radkeep.app.authority import Office
 from radkeep.app.house import House
 from radkeep.app.layout import Layout
 from radkeep.app.prompt import ask
@@ -37,7 +38,9 @@ def direct_application(layout: Layout, passphrase_file: str | None) -> Iterator[
     with (
         unlocking(layout, config, ask, passphrase_file=passphrase_file) as unlocked,
         closing(unlocked.open_audit_log()) as log,
-        closing(House(unlocked.foundation(DirectLog(log, "command"), "command"))) as house,
+        closing(
+            House(unlocked.foundation(DirectLog(log, "command"), "command", Office(unlocked)))
+        ) as house,
         closing(Threads()) as threads,
     ):
         server = config.server
@@ -54,6 +57,7 @@ def direct_application(layout: Layout, passphrase_file: str | None) -> Iterator[
             origin=origin,
             ready=lambda: True,
             viewer=Viewer(tree=None),
+            office=Office(unlocked),
         )
         yield _as_this_user(application)
 

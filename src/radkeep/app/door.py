@@ -22,6 +22,7 @@ import uvloop
 from msgspec import Raw
 
 from radkeep.app.audit_client import KeeperLog
+from radkeep.app.authority import RemoteOffice
 from radkeep.app.boot import DoorBoot, Ready
 from radkeep.app.channel import Client
 from radkeep.app.house import Foundation, House
@@ -32,6 +33,8 @@ from radkeep.archive.keyring import Keyring
 from radkeep.audit.events import EventId, EventType, event_by
 from radkeep.domain.errors import ConfigError
 from radkeep.identity.actors import system
+from radkeep.sandbox.client import Sandbox
+from radkeep.sandbox.decoder import SandboxDecoder
 
 _YOUNG: Final = 20_000  # objects made before the collector looks at them: some 50 instances
 
@@ -56,12 +59,19 @@ class Door:
     """One door process: its channels and its house."""
 
     def __init__(
-        self, name: str, boot: DoorBoot, control: socket.socket, audit: socket.socket
+        self,
+        name: str,
+        boot: DoorBoot,
+        control: socket.socket,
+        audit: socket.socket,
+        decoding: socket.socket,
     ) -> None:
         self.boot: Final = boot
         self.control: Final = Client(control, "supervisor")
         self.keeper: Final = Client(audit, "keeper")
+        self.office: Final = RemoteOffice(self.control, boot.authority)
         self._name = name
+        self._sandbox = Sandbox(decoding)
         layout = Layout(Path(boot.data))
         self.layout: Final = layout
         keyring = Keyring.open(
@@ -78,7 +88,9 @@ class Door:
                 catalog_key=boot.catalog_key,
                 registry_key=boot.registry_key,
                 audit=KeeperLog(self.keeper),
+                decoder=SandboxDecoder(self._sandbox),
                 process=name,
+                authority=self.office if name == "web" else None,
             )
         )
 
@@ -87,6 +99,7 @@ class Door:
         self._tell(EventType.APPLICATION_START)
         uvloop.run(self._serve(listening))
         self.house.close()
+        self._sandbox.close()
         self._tell(EventType.APPLICATION_STOP)  # after all that closing has to tell
         self.keeper.close()
 

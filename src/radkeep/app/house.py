@@ -13,6 +13,7 @@ from typing import Final, Unpack
 import structlog
 
 from radkeep.app.layout import Layout
+from radkeep.app.outward import Credentials, Outward
 from radkeep.app.recovery_events import sealed_event, tell_recovery
 from radkeep.archive.keypool import Append, KeyPool
 from radkeep.archive.keyring import Keyring
@@ -30,9 +31,12 @@ from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import RadkeepError
 from radkeep.identity.actors import system
 from radkeep.identity.assembly import assemble
+from radkeep.identity.certificates import Authority
+from radkeep.identity.devices import Devices
 from radkeep.ingest.judgment import Judge
 from radkeep.ingest.store import Store, recorded
 from radkeep.retrieval.commitment import Commitments
+from radkeep.retrieval.decoder import Decoder
 from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.overlay import Overlay
@@ -55,6 +59,8 @@ class Foundation:
     registry_key: bytes
     audit: AuditLog
     process: str  # its name in the audit log
+    decoder: Decoder | None = None  # a lone command decodes nothing
+    authority: Authority | None = None  # issues certificates of devices
 
 
 class House:
@@ -78,7 +84,8 @@ class House:
             audit=base.audit,
             clock=self.clock,
             ae_title=base.config.server.ae_title,
-            peers=partial(EchoScu, ae_title=base.config.server.ae_title),
+            authority=base.authority,
+            peers=partial(_caller, base),
         )
         policy = self.people.policy
         self.records: Final = VolumeReader(volumes, keys=base.keyring)
@@ -124,6 +131,7 @@ class House:
             policy=policy,
             audit=base.audit,
             clock=self.clock,
+            decoder=base.decoder,
         )
         self.selection: Final = Selection(
             catalog=shown,
@@ -181,3 +189,10 @@ class House:
 
     def _event(self, event: EventId, **fields: Unpack[EventFields]) -> Event:
         return event_by(self._actor, event, time=self.clock.now(), **fields)
+
+
+def _caller(base: Foundation, devices: Devices) -> EchoScu:
+    own = base.config.server.ae_title
+    credentials = Credentials(base.authority, own) if base.authority is not None else None
+    context = credentials.context if credentials is not None else None
+    return EchoScu(Outward(devices, context), ae_title=own)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entry of every process but the supervisor: ``python -m radkeep.app.process NAME FD [FD]``.
+"""Entry of every process but the supervisor: ``python -m radkeep.app.process NAME FD...``.
 
 Invariant: a process hardens itself before it reads its keys.
 """
@@ -49,7 +49,7 @@ def _serve(name: str, message: Message, ends: list[socket.socket]) -> None:
         return
     boot = channel.decode(message.body, DoorBoot)
     door = importlib.import_module(_DOORS[name])  # each process loads its own door only
-    door.serve(boot, ends[0], ends[1])
+    door.serve(boot, *ends)
 
 
 if __name__ == "__main__":

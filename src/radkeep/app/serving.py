@@ -17,6 +17,7 @@ from radkeep.app.hardening import harden
 from radkeep.app.layout import Layout, locked
 from radkeep.app.logs import configure_logs
 from radkeep.app.rebuilding import ensure_catalog
+from radkeep.app.sandboxes import Sandboxes
 from radkeep.app.supervisor import Supervisor
 from radkeep.app.unlocked import Unlocked, provider
 from radkeep.config import Config, check
@@ -46,11 +47,16 @@ def unlocking(
             yield unlocked
 
 
-def serve(unlocked: Unlocked, announce: Callable[[Supervisor, dict[str, Any]], None]) -> None:
+def serve(
+    unlocked: Unlocked,
+    sandboxes: Sandboxes,
+    announce: Callable[[Supervisor, dict[str, Any]], None],
+) -> None:
     """Run the server until it is told to stop.
 
     Args:
         unlocked: the data directory.
+        sandboxes: where doors have images decoded; made before the keys were opened.
         announce: is told the supervisor and what READY says when all doors answer.
 
     Raises:
@@ -63,7 +69,7 @@ def serve(unlocked: Unlocked, announce: Callable[[Supervisor, dict[str, Any]], N
     harden(child=False)
     configure_logs("supervisor")
     ensure_catalog(unlocked)
-    supervisor = Supervisor(unlocked)
+    supervisor = Supervisor(unlocked, sandboxes)
     ready = supervisor.start()
     announce(supervisor, description(unlocked, ready))
     supervisor.run()

@@ -17,8 +17,10 @@ import msgspec
 import structlog
 
 from radkeep.app import channel, keeper
+from radkeep.app.authority import Office, require_own
 from radkeep.app.boot import Child, Ready, start
 from radkeep.app.channel import Message
+from radkeep.app.sandboxes import Sandboxes
 from radkeep.app.unlocked import Unlocked
 from radkeep.archive.keylog import Entry
 from radkeep.domain.errors import IntegrityError, RadkeepError, UnavailableError
@@ -33,8 +35,10 @@ _log = structlog.get_logger()
 class Supervisor:
     """Runs one server. Call ``start``, then ``run``; ``stop`` from a signal handler."""
 
-    def __init__(self, unlocked: Unlocked) -> None:
+    def __init__(self, unlocked: Unlocked, sandboxes: Sandboxes) -> None:
         self._unlocked = unlocked
+        self._sandboxes = sandboxes
+        self._office = Office(unlocked)
         self._selector = selectors.DefaultSelector()
         self._keeper: Child | None = None
         self._doors: dict[str, Child] = {}
@@ -55,6 +59,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.signal(signal.SIGINT, lambda *_: None)
         self._selector.register(self._woken, selectors.EVENT_READ, self._signaled)
+        self._watch_sandbox()
         try:
             self._keeper = start("keeper", self._unlocked.keeper_boot(), lock=self._unlocked.lock)
             self._await(self._keeper)
@@ -103,10 +108,11 @@ class Supervisor:
         ours, theirs = channel.pair()
         keeper.give(self._keeper.end, name, ours)
         ours.close()
-        boot = self._unlocked.door_boot(name)
+        boot = self._office.door_boot(name)
         config = boot.config.with_server(**{f"{each}_port": n for each, n in self._ports.items()})
         boot = msgspec.structs.replace(boot, config=config)
-        self._doors[name] = start(name, boot, theirs, lock=self._unlocked.lock)
+        decoding = self._sandboxes.channel(name)
+        self._doors[name] = start(name, boot, theirs, decoding, lock=self._unlocked.lock)
 
     def _await(self, child: Child) -> Ready:
         """Return the process's notice; keyring requests that come before it are served."""
@@ -127,11 +133,20 @@ class Supervisor:
                 self._watch(child)
                 ready: Ready = channel.decode(message.body, Ready)
                 self._ports |= ready.ports
+                self._office.web_port = self._ports.get("web", self._office.web_port)
                 return ready
             self._answer(child, message)
 
     def _watch(self, child: Child) -> None:
         self._selector.register(child.end, selectors.EVENT_READ, lambda: self._heard(child))
+
+    def _watch_sandbox(self) -> None:
+        self._selector.register(self._sandboxes, selectors.EVENT_READ, self._sandbox_heard)
+
+    def _sandbox_heard(self) -> None:
+        self._selector.unregister(self._sandboxes)  # another channel, once it was started again
+        if self._sandboxes.heard():
+            self._watch_sandbox()
 
     def _turn(self, timeout: float | None) -> None:
         for key, _ in self._selector.select(timeout):
@@ -183,7 +198,7 @@ class Supervisor:
         self._fail(f"the {name} process does not start again")
 
     def _answer(self, child: Child, message: Message) -> None:
-        """Append keys to the keyring: durable in file and mirror before the answer.
+        """Append keys to the keyring, durable in file and mirror before the answer, or certify.
 
         Raises:
             IntegrityError: that was not a request for it.
@@ -193,10 +208,17 @@ class Supervisor:
             return
         if message.kind == "ready":  # it was asked to stop before it had started
             return
-        entries: list[Entry] = channel.decode(message.body, list[Entry])
+        require_own(child.name, message.kind)
+        entries = None
+        if message.kind == "append-keys":
+            entries = channel.decode(message.body, list[Entry])
         try:
-            self._unlocked.append_study_keys(entries)
-            answer = Message(message.id, "appended")
+            if entries is not None:
+                self._unlocked.append_study_keys(entries)
+                answer = Message(message.id, "appended")
+            else:
+                told = self._office.answer(child.name, message.kind, message.body)
+                answer = Message(message.id, message.kind, channel.body(told))
         except RadkeepError as error:
             answer = Message(message.id, "failed", error=str(error))
         try:

@@ -29,7 +29,6 @@ from radkeep.audit.log import LogWriter
 from radkeep.audit.ports import AuditLog
 from radkeep.audit.reader import LogReader
 from radkeep.config import Config, KeysConfig
-from radkeep.crypto.certificates import issue_server
 from radkeep.crypto.ports import KeyProvider
 from radkeep.crypto.providers.credential import CredentialProvider
 from radkeep.crypto.providers.file import FileProvider
@@ -37,6 +36,7 @@ from radkeep.crypto.providers.passphrase import PassphraseProvider
 from radkeep.crypto.sign import SigningKey, VerifyKey
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import IntegrityError, RadkeepError
+from radkeep.identity.certificates import Authority
 
 CATALOG: Final = "database:catalog"
 REGISTRY: Final = "database:registry"
@@ -44,6 +44,7 @@ AUDIT_SIGNING: Final = "audit:signing"
 AUDIT_PAYLOAD: Final = "audit:payload"
 TLS_AUTHORITY: Final = "tls:ca"
 TLS_WEB: Final = "tls:web"
+TLS_DIMSE: Final = "tls:dimse"
 INSTALLATION_LABELS: Final = (
     CATALOG,
     REGISTRY,
@@ -51,6 +52,7 @@ INSTALLATION_LABELS: Final = (
     AUDIT_PAYLOAD,
     TLS_AUTHORITY,
     TLS_WEB,
+    TLS_DIMSE,
 )
 PASSPHRASE_VARIABLE: Final = "RADKEEP_PASSPHRASE_FILE"  # noqa: S105 - a name
 
@@ -135,6 +137,22 @@ class Unlocked:
         """
         return installation_key(self.keyring, label)
 
+    def secret_or_new(self, label: str) -> bytes:
+        """Return the installation's key named ``label``, made now if an older version had none.
+
+        Raises:
+            ArchiveFullError: no room.
+        """
+        if self.keyring.find(label) is None:
+            root = (ROOT, self.keyring.key(ROOT))
+            entry, _ = new_key(root, label=label, organization="", clock=SystemClock())
+            self._writer.append([entry])
+        return self.secret(label)
+
+    def authority(self) -> bytes:
+        """Return the certificate of the installation's authority, PEM."""
+        return (self.layout.tls / "ca.pem").read_bytes()
+
     def audit_key(self) -> VerifyKey:
         """Return the public key of the audit log."""
         return SigningKey.from_bytes(self.secret(AUDIT_SIGNING)).public
@@ -194,7 +212,9 @@ class Unlocked:
         """
         return open_log(self.keeper_boot(), "command")
 
-    def foundation(self, audit: AuditLog, process: str) -> Foundation:
+    def foundation(
+        self, audit: AuditLog, process: str, authority: Authority | None = None
+    ) -> Foundation:
         """Return what a house in this very process stands on."""
         return Foundation(
             layout=self.layout,
@@ -205,6 +225,7 @@ class Unlocked:
             registry_key=self.secret(REGISTRY),
             audit=audit,
             process=process,
+            authority=authority,
         )
 
     def keeper_boot(self) -> Boot:
@@ -215,30 +236,17 @@ class Unlocked:
             payload_key=self.secret(AUDIT_PAYLOAD),
         )
 
-    def door_boot(self, name: str) -> DoorBoot:
-        """Return what the door ``name`` is told; only the web gets the web's TLS key."""
-        certificate, key = self._web_certificate() if name == "web" else (b"", b"")
+    def door_boot(self) -> DoorBoot:
+        """Return what every door is told; its own TLS key is still missing."""
         return DoorBoot(
             data=str(self.layout.data),
             config=self.config,
             keys=self.organization_keys(),
             catalog_key=self.secret(CATALOG),
             registry_key=self.secret(REGISTRY),
-            tls_certificate=certificate,
-            tls_key=key,
+            authority=self.authority(),
         )
 
     def close(self) -> None:
         """Give up the keyring."""
         self._writer.close()
-
-    def _web_certificate(self) -> tuple[bytes, bytes]:
-        """Issue the web's certificate anew from its lasting key, so that it is never stale."""
-        issued = issue_server(
-            (self.layout.tls / "ca.pem").read_bytes(),
-            self.secret(TLS_AUTHORITY),
-            self.secret(TLS_WEB),
-            self.config.server.hostname,
-            now=SystemClock().now(),
-        )
-        return issued.certificate, issued.key

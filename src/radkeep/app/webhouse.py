@@ -8,12 +8,17 @@ only the viewer's files, which no command asks for, are left out of the latter.
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
+from radkeep.app.authority import Office, RemoteOffice, TlsPair
 from radkeep.app.house import House
+from radkeep.app.server_certificates import ServerCertificates
 from radkeep.app.trail import ReadPage, Trail
 from radkeep.domain.actor import Actor
+from radkeep.identity.deeds import Deeds
+from radkeep.web.api.certificates import revocation_routes
 from radkeep.web.api.routes import ApiParts, api_routes
 from radkeep.web.application import application, health_routes
 from radkeep.web.dicomweb.routes import dicomweb_routes
@@ -35,6 +40,8 @@ def web_application(
     origin: str,
     ready: Callable[[], bool],
     viewer: Viewer,
+    office: Office | RemoteOffice,
+    show: Callable[[TlsPair], None] = lambda _: None,
 ) -> ASGIApp:
     """Return all HTTP doors over ``house``.
 
@@ -45,8 +52,10 @@ def web_application(
         origin: where people open pages: "https://HOST:PORT".
         ready: tells /readyz whether deeds can be done and audited now.
         viewer: the files below /viewer/.
+        office: issues certificates.
+        show: makes the web door show another certificate.
     """
-    people = house.people
+    people, hostname = house.people, urlsplit(origin).hostname or ""
     kit = Kit(
         authentication=Authentication(
             sessions=people.sessions, tokens=people.tokens, organizations=people.organizations
@@ -65,6 +74,14 @@ def web_application(
         organizations=people.organizations,
         tokens=people.tokens,
         devices=people.devices,
+        certificates=people.certificates,
+        server_certificates=ServerCertificates(
+            office,
+            show,
+            deeds=Deeds(policy=people.policy, audit=house.audit, clock=house.clock),
+            clock=house.clock,
+            hostname=hostname,
+        ),
         echo=people.echo,
         knocks=people.knocks,
         zones=people.zones,
@@ -95,6 +112,7 @@ def web_application(
             *viewer_routes(pages, viewer),
             *portal_routes(kit, portal, frames),
             *api_routes(kit, api),
+            *revocation_routes(data, certificates=people.certificates),
             *health_routes(data, ready=ready),
         ],
         not_found=pages,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from radkeep.archive.disk import Disk, File
 from radkeep.archive.format import (
@@ -26,6 +27,9 @@ from radkeep.archive.format import (
 )
 from radkeep.domain.clock import Clock
 from radkeep.domain.errors import ArchiveFullError, IntegrityError, UnavailableError
+
+_SMALL: Final = 128 << 10  # bytes of a group whose sync costs more than its bytes
+_ZEROS: Final = memoryview(bytes(1 << 20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class OpenVolume:
         self.position = position  # where the next group begins
         self.index = bytearray(index)  # of the records so far
         self._allocated = file.size()
+        self._mapped = position  # small groups find blocks that were written up to here
         self._ended = False
         self._unsettled: list[Indexed] = []  # the group that is written and not yet durable
         self._unsettled_end = position
@@ -134,15 +139,18 @@ class OpenVolume:
         start = self.position
         marker = pack_marker(self.id, start, [(each.length, each.digest) for each in records])
         length = sum(each.length for each in records)
-        self.reserve(start + length + len(marker))
+        end = start + length + len(marker)
+        self.reserve(end)
         views = [view for each in records for view in each.views]
         missing = sum(map(len, views)) != length
+        views.append(marker)
+        if end - start < _SMALL and end > self._mapped:
+            views.append(self._zeros(end))
         try:
-            self.file.write([*views, marker], start + length if missing else start)
+            self.file.write(views, start + length if missing else start)
         except IntegrityError:
             self.end()
             raise
-        end = start + length + len(marker)
         self.file.start_writeback(start, end - start)
         offset = start
         for each in records:
@@ -151,6 +159,14 @@ class OpenVolume:
             offset += each.length
         self._unsettled_end = end
         return end
+
+    def _zeros(self, end: int) -> memoryview:
+        """Return zeros to write behind a small group, so that later ones find mapped blocks.
+
+        The sync of a block that was only allocated waits for the file system's journal, too.
+        """
+        self._mapped = max(end, min(end + len(_ZEROS), self._allocated))
+        return _ZEROS[: self._mapped - end]
 
     def settle(self) -> None:
         """Return once the group that was written last is durable; does nothing a second time.

@@ -5,10 +5,12 @@ Invariant: a command says what the API says; it knows no rule of its own.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
+from radkeep.cli.certificates import COLUMNS, import_, issue, list_, revoke_
 from radkeep.cli.client import quote
 from radkeep.cli.options import Context, common, progress
 from radkeep.domain.errors import UnavailableError
@@ -23,17 +25,26 @@ def device() -> None:
 @click.argument("ae_title", metavar="AE")
 @click.option("--host", default="", help="Where it listens; it may call from there unless --from.")
 @click.option("--port", default=0, help="Where it listens: the destination of C-MOVE.")
+@click.option("--tls", is_flag=True, help="It listens with TLS: nothing is sent to it without.")
 @click.option("--from", "addresses", multiple=True, metavar="CIDR", help="It may call from here.")
 @click.option("--allow", default="store", show_default=True, help="store,find,move,get")
 @common
 def add_device(
-    context: Context, *, ae_title: str, host: str, port: int, addresses: tuple[str, ...], allow: str
+    context: Context,
+    *,
+    ae_title: str,
+    host: str,
+    port: int,
+    tls: bool,
+    addresses: tuple[str, ...],
+    allow: str,
 ) -> None:
     """Register a device by its AE title."""
     body = {
         "ae_title": ae_title,
         "host": host,
         "port": port,
+        "tls": tls,
         "from": list(addresses),
         "allow": [word.strip() for word in allow.split(",") if word.strip()],
     }
@@ -44,7 +55,10 @@ def add_device(
     if heard and not heard["answered"]:
         progress(f"It is registered, but does not answer: {heard['reason']}.")
     if not made["from"]:
-        progress("It may call from no address: remove it and add it with --host or --from.")
+        progress(
+            "It may call with a certificate only: radkeep device certificate"
+            f" {made['ae_title']} --out DIR. (For plaintext, add it with --host or --from.)"
+        )
 
 
 @device.command("echo")
@@ -69,7 +83,7 @@ def list_devices(context: Context, *, pending: bool) -> None:
     if pending:
         context.show(found, columns=("ae_title", "called", "address", "reason", "last", "count"))
     else:
-        context.show(found, columns=("ae_title", "from", "allow", "host", "port"))
+        context.show(found, columns=("ae_title", "from", "allow", "host", "port", "tls"))
 
 
 @device.command("remove")
@@ -80,6 +94,49 @@ def remove_device(context: Context, *, ae_title: str) -> None:
     with context.api() as api:
         api.call("DELETE", f"/devices/{quote(ae_title)}")
     context.show({"ae_title": ae_title, "removed": True})
+
+
+@device.command("certificate")
+@click.argument("ae_title", metavar="AE")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Issue one: write cert.pem, key.pem and ca.pem there.",
+)
+@click.option(
+    "--import",
+    "imported",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Trust this certificate (PEM), which the device has already.",
+)
+@click.option("--revoke", is_flag=True, help="Revoke all of its certificates.")
+@click.option("--fingerprint", default="", help="With --revoke: this one only (SHA-256).")
+@common
+def certificate(
+    context: Context,
+    *,
+    ae_title: str,
+    out: Path | None,
+    imported: Path | None,
+    revoke: bool,
+    fingerprint: str,
+) -> None:
+    """Issue, import, revoke or list certificates of a device; without an option, list them."""
+    if (out is not None) + (imported is not None) + revoke > 1:
+        raise click.UsageError("one of --out, --import and --revoke at a time")
+    if fingerprint and not revoke:
+        raise click.UsageError("--fingerprint goes with --revoke")
+    with context.api() as api:
+        if out is not None:
+            context.show(issue(api, ae_title, out))
+        elif imported is not None:
+            context.show(import_(api, ae_title, imported))
+        elif revoke:
+            context.show(revoke_(api, ae_title, fingerprint), columns=COLUMNS)
+        else:
+            context.show(list_(api, ae_title), columns=COLUMNS)
 
 
 def _heard(echo: Mapping[str, Any]) -> str:

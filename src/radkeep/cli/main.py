@@ -12,7 +12,18 @@ import click
 
 from radkeep.app.hardening import harden
 from radkeep.app.logs import configure_logs
-from radkeep.cli import archive, audit, deletions, devices, export, keys, people, serving, tokens
+from radkeep.cli import (
+    archive,
+    audit,
+    certificates,
+    deletions,
+    devices,
+    export,
+    keys,
+    people,
+    serving,
+    tokens,
+)
 from radkeep.cli.failures import ProblemError, exit_code
 from radkeep.domain.errors import RadkeepError
 
@@ -23,7 +34,19 @@ def radkeep() -> None:
     """A PACS that defends itself."""
 
 
-for module in (serving, archive, export, deletions, people, devices, tokens, keys, audit):
+MODULES = (
+    serving,
+    archive,
+    export,
+    deletions,
+    people,
+    devices,
+    certificates,
+    tokens,
+    keys,
+    audit,
+)
+for module in MODULES:
     for command in module.COMMANDS:
         radkeep.add_command(command)
 

@@ -13,6 +13,7 @@ from radkeep.app.demo.run import run_demo
 from radkeep.app.founding import found
 from radkeep.app.layout import Layout
 from radkeep.app.prompt import ask
+from radkeep.app.sandboxes import sandboxing
 from radkeep.app.serving import ready_line, serve, unlocking
 from radkeep.app.supervisor import Supervisor
 from radkeep.app.unlocked import provider
@@ -63,17 +64,19 @@ def init(
 @click.command("serve", short_help="Run the server.")
 @click.option("--host", help="Address of the web and DIMSE doors [default: 127.0.0.1].")
 @click.option("--web-port", type=int, help="HTTPS [default: 8443].")
-@click.option("--dimse-tls-port", type=int, help="DICOM over TLS: not yet served.")
+@click.option("--dimse-tls-port", type=int, help="DICOM over TLS [default: 2762].")
 @click.option("--dimse-port", type=int, help="Plaintext DICOM, for zones that allow it.")
 @click.option("--admin-port", type=int, help="Metrics: not yet served.")
 @common
 def serve_(context: Context, **flags: str | int | None) -> None:
     """Run the server; prints READY and a JSON object when all doors answer."""
     config = _with_flags(load(context.layout.data), flags)
-    with unlocking(
-        context.layout, config, ask, passphrase_file=context.passphrase_file
-    ) as unlocked:
-        serve(unlocked, _announce)
+    passphrase_file = context.passphrase_file
+    with (
+        sandboxing() as sandboxes,  # before there is any key
+        unlocking(context.layout, config, ask, passphrase_file=passphrase_file) as unlocked,
+    ):
+        serve(unlocked, sandboxes, _announce)
 
 
 @click.command(short_help="Run a demo with samples, on this machine only.")
@@ -88,6 +91,7 @@ def serve_(context: Context, **flags: str | int | None) -> None:
 @click.option("--no-browser", is_flag=True, help="Do not open the sign-in link in a browser.")
 @click.option("--web-port", type=int, help="HTTPS [default: 8443].")
 @click.option("--dimse-port", type=int, default=11112, show_default=True, help="DICOM, loopback.")
+@click.option("--dimse-tls-port", type=int, default=0, help="DICOM over TLS [default: a free one].")
 def demo(
     *,
     data: str,
@@ -96,9 +100,14 @@ def demo(
     no_browser: bool,
     web_port: int | None,
     dimse_port: int,
+    dimse_tls_port: int,
 ) -> None:
     """Start a demo with sample studies and demo people, on this machine only."""
-    flags = {"web_port": web_port, "dimse_port": dimse_port}
+    flags = {
+        "web_port": web_port,
+        "dimse_port": dimse_port,
+        "dimse_tls_port": dimse_tls_port,
+    }
     run_demo(
         Layout.at(data),
         flags={name: port for name, port in flags.items() if port is not None},

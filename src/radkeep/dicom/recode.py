@@ -16,7 +16,7 @@ from radkeep.dicom.json_values import width_of
 from radkeep.dicom.reader import Event, What, read
 from radkeep.dicom.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, syntax
 from radkeep.dicom.words import swapped
-from radkeep.domain.errors import UnsupportedError
+from radkeep.domain.errors import NotDecodableError, UnsupportedError
 
 SOURCES: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED})
 TARGETS: Final = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
@@ -41,7 +41,7 @@ def recoded(head: InstanceHead, target: str) -> Sequence[bytes | Span]:
     """Return the data set of ``head`` in ``target``, one of ``TARGETS``, piece by piece.
 
     Raises:
-        UnsupportedError: it is compressed, or ``target`` is no uncompressed syntax.
+        NotDecodableError: it is compressed, or ``target`` is no uncompressed syntax.
         UndecodableError: the head holds no data set.
     """
     pixel, layout = head.pixel, head.layout
@@ -50,7 +50,7 @@ def recoded(head: InstanceHead, target: str) -> Sequence[bytes | Span]:
         or target not in TARGETS
         or (pixel is not None and pixel.encapsulated)
     ):
-        raise UnsupportedError("the data set cannot be changed into this transfer syntax")
+        raise NotDecodableError("the data set cannot be changed into this transfer syntax")
     border = len(layout.elements)
     before = {place: length for place, length, _ in layout.cuts if place <= border}
     after = {place - border: length for place, length, _ in layout.cuts if place > border}
@@ -139,6 +139,13 @@ class _Writer:
             vr = "SS" if printed_vr(tag).startswith("US or SS") else vr
         self.header(tag, vr, len(raw))
         self._out += swapped(raw, turn) if turn > 1 else raw
+
+
+def length_of(pieces: Sequence[bytes | Span]) -> int:
+    """Return the bytes that ``pieces`` are when written."""
+    return sum(
+        len(piece) if isinstance(piece, bytes) else piece.stop - piece.start for piece in pieces
+    )
 
 
 def lookahead(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:

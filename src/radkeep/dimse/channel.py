@@ -89,6 +89,7 @@ class Channel(asyncio.BufferedProtocol):
         self.since = host.now()  # when the phase began
         self.address = ""
         self.session = ""
+        self.certificate = ""  # SHA-256 of the one that TLS has verified, hexadecimal
         self.association: Association | None = None
         self._host = host
         self._connection = Connection(Role.ACCEPTOR, max_length=host.settings.max_length)
@@ -137,8 +138,7 @@ class Channel(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if self.phase is Phase.CLOSING:
             return
-        if self.phase is Phase.SILENT:
-            self._enter(Phase.HALF_OPEN)
+        self.stirred()
         events: list[Event] = []
         waiting = self._inbox.waiting(nbytes)
         try:
@@ -213,6 +213,11 @@ class Channel(asyncio.BufferedProtocol):
             self._throttle()
 
     # --- for the server ---
+
+    def stirred(self) -> None:
+        """Note that the peer has sent something, be it the first byte of a TLS handshake."""
+        if self.phase is Phase.SILENT:
+            self._enter(Phase.HALF_OPEN)
 
     def establish(self, association: Association, answer: bytes) -> None:
         """Send the acceptance; from now on ``association`` gets the events."""

@@ -28,6 +28,7 @@ from radkeep.dimse.wire.pdu import PROTOCOL_VERSION, AssociateReject, AssociateR
 from radkeep.dimse.wire.state import State
 from radkeep.dimse.worker import Outbox, Worker
 from radkeep.domain.actor import Actor
+from radkeep.domain.addresses import source_of
 from radkeep.domain.errors import (
     AuditUnavailableError,
     ForbiddenError,
@@ -37,6 +38,7 @@ from radkeep.domain.errors import (
     UnavailableError,
 )
 
+BY_USER, BY_PROTOCOL = 1, 2  # source of a rejection, PS3.8 Table 9-21
 NOT_RECOGNIZED: Final = AssociateReject(PERMANENT, 1, 3)  # PS3.8 Table 9-21
 SEALED: Final = AssociateReject(TRANSIENT, 3, 1)  # temporary congestion
 OVERLOADED: Final = AssociateReject(TRANSIENT, 3, 2)  # local limit exceeded
@@ -72,7 +74,7 @@ class Desk:
         """Answer ``request``, now or later."""
         if gate.settings.sealed or gate.closed:
             channel.reject(SEALED)
-        elif len(gate.associated) >= gate.settings.associations:
+        elif len(gate.associated) >= _slots(gate, channel):
             channel.reject(OVERLOADED)
         else:
             task = asyncio.get_running_loop().create_task(self._ask(gate, channel, request))
@@ -93,8 +95,9 @@ class Desk:
                 request.calling,
                 request.called,
                 channel.address,
+                channel.certificate,
             )
-            self._check(gate, request, actor)
+            self._check(gate, channel, request, actor)
         except Rejected as rejected:
             answer = AssociateReject(rejected.result, rejected.source, rejected.reason)
         except RadkeepError as error:
@@ -110,19 +113,24 @@ class Desk:
         if channel.connection.state is State.DECIDING and channel.phase is Phase.HALF_OPEN:
             channel.reject(answer)
 
-    def _check(self, gate: Gate, request: AssociateRequest, actor: Actor) -> None:
+    def _check(self, gate: Gate, channel: Channel, request: AssociateRequest, actor: Actor) -> None:
         """Refuse an admitted peer for what it asks, or because it has enough already."""
         if gate.closed:
             raise LockedError("the server is stopping")
         peers = [c.association.actor for c in gate.associated if c.association is not None]
-        if len(peers) >= gate.settings.associations:
+        if len(peers) >= _slots(gate, channel):
             raise ThrottledError("all associations are in use")
-        if sum(peer.id == actor.id for peer in peers) >= gate.settings.associations_per_peer:
+        own = sum((p.id, p.organization) == (actor.id, actor.organization) for p in peers)
+        if own >= gate.settings.associations_per_peer:
             raise ThrottledError("the peer has all the associations it may have")
+        source = source_of(channel.address)
+        near = sum(source_of(other.address) == source for other in gate.associated)
+        if near >= gate.settings.associations_per_source:
+            raise ThrottledError("the address has all the associations it may have")
         if not request.version & PROTOCOL_VERSION:
-            raise ForbiddenError("another version of the protocol")
+            raise _refusal(channel, "another version of the protocol", BY_PROTOCOL, 2)
         if request.application_context != APPLICATION_CONTEXT:
-            raise ForbiddenError("another application context")
+            raise _refusal(channel, "another application context", BY_USER, 2)
 
     def _establish(
         self, gate: Gate, channel: Channel, request: AssociateRequest, actor: Actor
@@ -170,6 +178,19 @@ class Desk:
             session=channel.session,
             contexts=len(contexts),
         )
+
+
+def _slots(gate: Gate, channel: Channel) -> int:
+    """Return how many associations there may be for ``channel`` to get one."""
+    kept_free = 0 if channel.certificate else gate.settings.reserved
+    return gate.settings.associations - kept_free
+
+
+def _refusal(channel: Channel, words: str, source: int, reason: int) -> Exception:
+    """Return what a peer hears: the reason, if its certificate has proved who it is."""
+    if channel.certificate:
+        return Rejected(PERMANENT, source, reason)
+    return ForbiddenError(words)
 
 
 def _word_for(error: RadkeepError) -> AssociateReject:

@@ -14,6 +14,7 @@ import structlog
 from radkeep.dimse.buffers import SegmentPool
 from radkeep.dimse.channel import Channel, Phase
 from radkeep.dimse.descriptors import affordable
+from radkeep.dimse.handshakes import Fault
 from radkeep.dimse.incidents import Incidents
 from radkeep.dimse.ports import Incident, Violation
 from radkeep.dimse.settings import DimseSettings
@@ -99,6 +100,10 @@ class Gate:
         )
         self._incidents.note(incident, self.now())
 
+    def unshaken(self, channel: Channel, fault: Fault) -> None:
+        """Keep the record of a TLS handshake that failed."""
+        self.violated(channel, Violation.NO_TLS, fault.value)
+
     def asked(self, channel: Channel, request: AssociateRequest) -> None:
         """Pass on an association request."""
         self._decide(channel, request)
@@ -114,7 +119,11 @@ class Gate:
         if channel not in self.associated:
             return
         _log.info("dimse.withdrawn", address=channel.address, session=channel.session)
-        self.violated(channel, Violation.WITHDRAWN, "the device was removed or changed")
+        self.violated(
+            channel,
+            Violation.WITHDRAWN,
+            "the device was removed or changed, or its certificate revoked",
+        )
         channel.abort()
 
     def end_idle(self) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from radkeep.dicom.native import DECODABLE
 from radkeep.dicom.recode import SOURCES, TARGETS
 from radkeep.dimse.ahead import Ahead
 from radkeep.dimse.courier import Courier
@@ -182,8 +183,8 @@ def _kind(instance: Retrieved) -> tuple[str, str]:
 
 
 def _proposed(sop_class: str, syntax: str) -> Sequence[tuple[str, Sequence[str]]]:
-    """Return the contexts for a class: as stored, and what it can be rewritten to."""
-    if syntax not in SOURCES:
+    """Return the contexts for a class: as stored, and what it can be changed into."""
+    if syntax not in SOURCES | DECODABLE:
         return [(sop_class, [syntax])]
     return [(sop_class, [syntax]), (sop_class, TARGETS)]
 

@@ -22,7 +22,10 @@ _log: Final = structlog.get_logger()
 
 
 class Patrol:
-    """Ends associations of devices that were removed or changed; lives on the event loop."""
+    """Ends associations of devices that were removed or changed, or whose certificate was revoked.
+
+    Lives on the event loop.
+    """
 
     def __init__(self, *, admission: Admission, gate: Gate, threads: ThreadPoolExecutor) -> None:
         """Ask ``admission`` in ``threads`` about the associations of ``gate``."""
@@ -60,7 +63,7 @@ class Patrol:
         found = []
         for channel, actor in asked:
             try:
-                self._admission.recheck(actor)
+                self._admission.recheck(actor, channel.certificate)
             except ForbiddenError:
                 found.append(channel)
             except RadkeepError as error:  # busy: nobody is sent away for our own trouble

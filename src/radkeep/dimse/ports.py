@@ -4,7 +4,8 @@
 Invariant: all of these are called from worker threads, never from the event loop.
 """
 
-from collections.abc import Callable, Sequence
+import ssl
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,10 +35,11 @@ class Rejected(Exception):  # noqa: N818 - an answer of the protocol, not a faul
 class Admission(Protocol):
     """Decides who may have an association."""
 
-    def admit(self, calling: str, called: str, address: str) -> Actor:
+    def admit(self, calling: str, called: str, address: str, certificate: str) -> Actor:
         """Return the device that calls, with its organization and permissions.
 
-        Records a refusal, with its true reason, in the audit log before it raises.
+        ``certificate`` is the SHA-256 of the one that TLS has verified, hexadecimal; "" without
+        TLS. Records a refusal, with its true reason, in the audit log before it raises.
 
         Raises:
             ForbiddenError: refused; a plaintext peer always hears 1/1/3.
@@ -47,8 +49,10 @@ class Admission(Protocol):
         """
         ...
 
-    def recheck(self, actor: Actor) -> None:
+    def recheck(self, actor: Actor, certificate: str) -> None:
         """Return only if ``actor``, admitted before, would be admitted again as it is.
+
+        ``certificate`` is as at ``admit``.
 
         Raises:
             ForbiddenError: it would not; its associations end.
@@ -185,9 +189,26 @@ class Destination(Protocol):
         """Return its port."""
         ...
 
+    @property
+    def tls(self) -> bool:
+        """Tell whether it listens with TLS."""
+        ...
+
 
 class Destinations(Protocol):
     """Whom we may send to. Thread-safe."""
+
+    def context(self) -> ssl.SSLContext:
+        """Return what we show and speak to peers that listen with TLS; it trusts nobody.
+
+        Raises:
+            UnavailableError: we have no certificate to show.
+        """
+        ...
+
+    def proofs(self, organization: str, ae_title: str) -> Collection[str]:
+        """Return the SHA-256 of the certificates, hexadecimal, that prove a destination now."""
+        ...
 
     def destination(self, organization: str, ae_title: str) -> Destination:
         """Return a registered destination.
@@ -222,6 +243,7 @@ class Violation(StrEnum):
     PROTOCOL = "protocol-violation"  # PS3.7 or PS3.8 broken, or a limit passed
     TOO_SLOW = "too-slow"  # a deadline passed inside a request or a message
     CROWDED_OUT = "crowded-out"  # made room for a newcomer
+    NO_TLS = "handshake-failed"  # no certificate, or none that we trust
     WITHDRAWN = "admission-withdrawn"  # the device was removed or changed meanwhile
 
 

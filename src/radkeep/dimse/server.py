@@ -6,6 +6,7 @@ takes at most twice ``settings.grace``.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,6 +37,7 @@ from radkeep.dimse.ports import (
 from radkeep.dimse.reporter import Reporter
 from radkeep.dimse.settings import DimseSettings
 from radkeep.dimse.store_scp import Note
+from radkeep.dimse.tls import TlsLink
 from radkeep.dimse.wire.commands import CommandField
 from radkeep.dimse.wire.negotiation import VERIFICATION, Offer
 from radkeep.dimse.worker import Outbox, Worker
@@ -124,12 +126,28 @@ class DimseServer:
 
     async def listen(self, host: str, port: int) -> int:
         """Accept plaintext connections at ``host``; return the port, chosen if ``port`` is 0."""
-        server = await self._loop.create_server(
-            partial(Channel, self._gate), host, port, backlog=_BACKLOG
-        )
+        return await self._listen(partial(Channel, self._gate), host, port, tls=False)
+
+    async def listen_tls(self, host: str, port: int, context: Callable[[], ssl.SSLContext]) -> int:
+        """Accept TLS connections at ``host``; return the port, chosen if ``port`` is 0.
+
+        ``context`` is asked at the first byte of each connection, so that a renewed certificate
+        and changed trust hold for the next one; it must demand a certificate of the peer.
+        """
+        gate = self._gate
+
+        def protocol() -> TlsLink:
+            return TlsLink(Channel(gate), context, gate.unshaken)
+
+        return await self._listen(protocol, host, port, tls=True)
+
+    async def _listen(
+        self, protocol: Callable[[], asyncio.BaseProtocol], host: str, port: int, *, tls: bool
+    ) -> int:
+        server = await self._loop.create_server(protocol, host, port, backlog=_BACKLOG)
         self._servers.append(server)
         actual: int = server.sockets[0].getsockname()[1]
-        _log.info("dimse.listening", host=host, port=actual, sealed=self._settings.sealed)
+        _log.info("dimse.listening", host=host, port=actual, tls=tls, sealed=self._settings.sealed)
         return actual
 
     async def close(self) -> None:

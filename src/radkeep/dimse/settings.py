@@ -13,6 +13,7 @@ SEGMENT: Final = 278_528  # bytes; a PDU of the longest length, its headers and 
 FIRST_BUFFER: Final = 4_096  # bytes; a usual A-ASSOCIATE-RQ of up to 20 contexts
 HANDOVER: Final = 131_072  # bytes gathered before the ingest thread is woken inside a data set
 TURN: Final = 65_536  # bytes read at once outside a message: at most 750 echoes, 20 ms of the loop
+CIPHERTEXT: Final = 262_144  # bytes of TLS records read at once inside a message
 MIN_READ: Final = 8_192  # bytes; a segment with less room is replaced
 
 
@@ -29,6 +30,8 @@ class DimseSettings:
     handshake_bytes: int = 33_554_432  # of all requests being received; usual ones take 4 KiB
     associations: int = 128  # at once
     associations_per_peer: int = 32  # of one AE title: four busy modalities cannot fill the house
+    associations_per_source: int = 64  # of one address, whatever titles it calls itself
+    reserved: int = 32  # associations that only peers with a certificate may have
     closing: int = 256  # connections that wait for the peer to close
 
     queued_per_association: int = 1_048_576  # bytes received and not yet taken by ingest

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from radkeep.dicom.encode import encode
+from radkeep.dicom.native import DECODABLE
 from radkeep.dicom.query import Level
 from radkeep.dicom.recode import SOURCES, TARGETS, lookahead
 from radkeep.dicom.status import SUCCESS
@@ -118,7 +119,7 @@ class Routes:
         try:
             if context is not None:
                 pieces = instance.data_set()
-            elif stored.transfer_syntax in SOURCES and (
+            elif stored.transfer_syntax in SOURCES | DECODABLE and (
                 target := next((syntax for syntax in offered if syntax in TARGETS), None)
             ):
                 context = offered[target]

@@ -62,6 +62,18 @@ class UnsupportedError(RadkeepError):
     kind, code = Kind.UNSUPPORTED, "unsupported"
 
 
+class DamagedPixelsError(RadkeepError):
+    """Pixel data, or a document, is not what its attributes and its syntax say."""
+
+    kind, code = Kind.UNSUPPORTED, "damaged-pixels"
+
+
+class NotDecodableError(UnsupportedError):
+    """Nothing here decodes this transfer syntax or kind of image, or it is none."""
+
+    code = "not-decodable"
+
+
 class UnauthenticatedError(RadkeepError):
     """Nobody has proved who is asking."""
 

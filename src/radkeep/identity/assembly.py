@@ -11,6 +11,7 @@ from typing import Final
 from radkeep.audit.ports import AuditLog
 from radkeep.domain.clock import Clock
 from radkeep.identity.accounts import Accounts
+from radkeep.identity.certificates import Authority, Certificates
 from radkeep.identity.deeds import Deeds
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
@@ -47,6 +48,7 @@ class Identity:
     zones: Zones
     knocks: Knocks
     devices: Devices
+    certificates: Certificates
     echo: EchoTest
     founding: Founding
     demo: Demo
@@ -59,11 +61,13 @@ def assemble(
     clock: Clock,
     ae_title: str = AE_TITLE,
     passwords: Passwords | None = None,
+    authority: Authority | None = None,
     peers: Callable[[Devices], Peers] | None = None,
 ) -> Identity:
     """Return the use cases over ``registry``; one call for each process.
 
-    ``peers`` makes the way out to devices; without it nobody can be called.
+    ``peers`` makes the way out to devices; without it nobody can be called. Without ``authority``
+    no certificate can be issued: doors that have no use for it get none.
     """
     policy, throttle = Policy(), Throttle()
     passwords = passwords or Argon2Passwords()
@@ -90,6 +94,7 @@ def assemble(
     )
     devices = Devices(
         devices=registry.devices,
+        certificates=registry.certificates,
         zones=registry.zones,
         knocks=knocks,
         deeds=deeds,
@@ -117,6 +122,13 @@ def assemble(
         devices=devices,
         echo=EchoTest(
             devices=devices, deeds=deeds, peers=peers(devices) if peers is not None else None
+        ),
+        certificates=Certificates(
+            certificates=registry.certificates,
+            devices=registry.devices,
+            authority=authority,
+            deeds=deeds,
+            clock=clock,
         ),
         founding=Founding(
             settings=registry.settings,

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """DICOM devices: registered, removed, and admitted when they call.
 
-Invariant: an AE title proves nothing. A peer without a verified certificate is admitted only from
-an address that its registration lists and whose zone allows plaintext.
+Invariant: an AE title proves nothing. A peer with a certificate is the device that the certificate
+was issued or imported for, and no other; one without is admitted only from an address that its
+registration lists and whose zone allows plaintext.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +30,7 @@ from radkeep.identity.deeds import Deeds
 from radkeep.identity.knocks import Knocks
 from radkeep.identity.permissions import Permission, Service, parse_services
 from radkeep.identity.policy import own_organization
-from radkeep.identity.records import Device, Network, Zone
+from radkeep.identity.records import Certificate, Device, Network, Zone
 from radkeep.identity.zones import narrowest
 
 _MAX_PORT: Final = 65_535
@@ -45,24 +46,32 @@ class TrueReason(StrEnum):
     PLAINTEXT = "the zone of the address does not allow plaintext"
     AMBIGUOUS = "several organizations claim this AE title and address"
     NO_ADDRESS = "the peer has no network address"
+    OTHER = "its certificate is another device's"
+    REVOKED = "its certificate is revoked"
+    EXPIRED = "its certificate has expired or is not valid yet"
+    STRANGE = "its certificate belongs to no registered device"
 
 
 class RejectedError(ForbiddenError):
-    """A peer is not admitted. The message is what anybody may hear; ``true_reason`` is not."""
+    """A peer is not admitted. The message is what anybody may hear.
+
+    ``true_reason`` may be told to a ``verified`` peer, whose certificate is a registered device's.
+    """
 
     kind, code = Kind.FORBIDDEN, "device-not-admitted"
 
-    def __init__(self, true_reason: TrueReason) -> None:
+    def __init__(self, true_reason: TrueReason, *, verified: bool = False) -> None:
         super().__init__("the association is not accepted")
-        self.true_reason = true_reason
+        self.true_reason, self.verified = true_reason, verified
 
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """Devices and zones as of one revision of the registry."""
+    """Devices, certificates and zones as of one revision of the registry."""
 
     revision: int
     devices: Mapping[str, Sequence[Device]]  # by AE title, one for each organization at most
+    certified: Mapping[str, tuple[Certificate, Device | None]]  # by fingerprint
     zones: Mapping[str, Sequence[Zone]]  # by organization
 
 
@@ -73,6 +82,7 @@ class Devices:
         self,
         *,
         devices: ports.DeviceStore,
+        certificates: ports.CertificateStore,
         zones: ports.ZoneStore,
         knocks: Knocks,
         deeds: Deeds,
@@ -80,15 +90,18 @@ class Devices:
         ae_title: str,
     ) -> None:
         self._devices = devices
+        self._certificates = certificates
         self._zones = zones
         self._knocks = knocks
         self._deeds = deeds
         self._clock = clock
         self._ae_title = ae_title
-        self._known = _Snapshot(-1, {}, {})  # replaced whole, so readers need no lock
+        self._known = _Snapshot(-1, {}, {}, {})  # replaced whole, so readers need no lock
 
-    def admit(self, calling: str, called: str, address: str, *, verified: bool = False) -> Actor:
-        """Return the device that calls; ``verified`` if its certificate proved its AE title.
+    def admit(self, calling: str, called: str, address: str, certificate: str = "") -> Actor:
+        """Return the device that calls.
+
+        ``certificate`` is the fingerprint of the one that TLS has verified; "" without TLS.
 
         Remembers and audits who is refused. Costs one read of a counter while nothing changes.
 
@@ -97,22 +110,30 @@ class Devices:
             AuditUnavailableError: it is not admitted, and the log cannot say so.
         """
         try:
-            device = self._decide(calling.strip(" "), called.strip(" "), address, verified=verified)
+            device = self._decide(calling.strip(" "), called.strip(" "), address, certificate)
         except RejectedError as error:
             self._knocks.note(calling, called, address, error.true_reason)
             raise
         return actors.device(device, address=address)
 
-    def recheck(self, actor: Actor, *, verified: bool = False) -> None:
+    def turned_away(self, address: str, reason: str) -> None:
+        """Remember and audit a peer that TLS refused for ``reason``, before it could name itself.
+
+        Raises:
+            AuditUnavailableError: the log cannot append. The peer is away already.
+        """
+        self._knocks.note("", "", address, reason)
+
+    def recheck(self, actor: Actor, certificate: str = "") -> None:
         """Return only if the admitted ``actor`` would be admitted again with the same services.
 
-        Its zone counts as well: where plaintext is not allowed any more, ``verified`` decides, as
-        at ``admit``. Nothing is audited here, for nobody knocked.
+        Its zone or its certificate counts as well, as at ``admit``. Nothing is audited here, for
+        nobody knocked.
 
         Raises:
             ForbiddenError: it would not; its association should end.
         """
-        device = self._decide(actor.id, self._ae_title, actor.address, verified=verified)
+        device = self._decide(actor.id, self._ae_title, actor.address, certificate)
         now = actors.device(device, address=actor.address)
         if (now.organization, now.permissions) != (actor.organization, actor.permissions):
             raise ForbiddenError("the device is not registered like this any more")
@@ -127,6 +148,17 @@ class Devices:
             if device.organization == organization and device.host and device.port:
                 return device
         raise NotFoundError("no such destination")
+
+    def proofs(self, organization: str, ae_title: str) -> Collection[str]:
+        """Return the fingerprints of the certificates by which a device proves now who it is."""
+        now = self._clock.now()
+        return {
+            fingerprint
+            for fingerprint, (certificate, device) in self._current().certified.items()
+            if device is not None
+            and (device.organization, device.ae_title) == (organization, ae_title)
+            and certificate.holds(now)
+        }
 
     def check_plaintext(self, organization: str, address: str) -> None:
         """Return only if ``organization`` may speak to ``address`` without TLS.
@@ -149,11 +181,13 @@ class Devices:
         port: int = 0,
         addresses: Iterable[str] = (),
         services: Iterable[str] = (Service.STORE,),
+        tls: bool = False,
     ) -> Device:
         """Register a device in the actor's organization.
 
         ``host`` is where it listens, and the address it may call from unless ``addresses`` says
-        otherwise. With neither it can only call with a certificate.
+        otherwise. With neither it can only call with a certificate. ``tls`` says that it listens
+        with TLS, and that nothing may be sent to it without.
 
         Raises:
             ForbiddenError: ``actor`` may not manage devices.
@@ -167,7 +201,7 @@ class Devices:
             actor, Permission.DEVICE_MANAGE, organization=actor.organization, deed=deed
         )
         organization = own_organization(actor, "a device")
-        if not 0 <= port <= _MAX_PORT or (port and not host):
+        if not 0 <= port <= _MAX_PORT or (port and not host) or (tls and not port):
             raise InvalidRequestError("a destination has a host and a port up to 65,535")
         device = Device(
             id=secrets.token_hex(16),
@@ -178,6 +212,7 @@ class Devices:
             host=names.host_name(host) if host else "",
             port=port,
             created=self._clock.now(),
+            tls=tls,
         )
         self._refuse_overlap(device)
         with self._changing(actor, deed, device, Action.CREATE):
@@ -197,7 +232,7 @@ class Devices:
         return self._devices.of(actor.organization)
 
     def remove(self, actor: Actor, ae_title: str) -> None:
-        """Remove a device; it is refused from now on.
+        """Remove a device; it is refused from now on, and its certificates are revoked.
 
         Raises:
             ForbiddenError: ``actor`` may not manage devices.
@@ -210,11 +245,13 @@ class Devices:
         for device in self._devices.of(actor.organization):
             if ae_title.strip(" ") == device.ae_title:
                 with self._changing(actor, deed, device, Action.DELETE):
-                    self._devices.remove(device.id)
+                    self._devices.remove(device.id, self._clock.now())
                 return
         raise NotFoundError("no such device")
 
-    def _decide(self, calling: str, called: str, address: str, *, verified: bool) -> Device:
+    def _decide(self, calling: str, called: str, address: str, certificate: str) -> Device:
+        if certificate:
+            return self._decide_certified(calling, called, address, certificate)
         if called != self._ae_title:
             raise RejectedError(TrueReason.CALLED)
         try:
@@ -222,13 +259,34 @@ class Devices:
         except InvalidRequestError:
             raise RejectedError(TrueReason.NO_ADDRESS) from None
         known = self._current()
-        device = _calling(known.devices.get(calling, ()), peer, verified=verified)
-        if not verified:
-            zone = narrowest(known.zones.get(device.organization, ()), peer)
-            if zone is None:
-                raise RejectedError(TrueReason.NO_ZONE)
-            if not zone.plaintext:
-                raise RejectedError(TrueReason.PLAINTEXT)
+        device = _calling(known.devices.get(calling, ()), peer)
+        zone = narrowest(known.zones.get(device.organization, ()), peer)
+        if zone is None:
+            raise RejectedError(TrueReason.NO_ZONE)
+        if not zone.plaintext:
+            raise RejectedError(TrueReason.PLAINTEXT)
+        return device
+
+    def _decide_certified(
+        self, calling: str, called: str, address: str, fingerprint: str
+    ) -> Device:
+        certificate, device = self._current().certified.get(fingerprint, (None, None))
+        if certificate is None:
+            raise RejectedError(TrueReason.STRANGE)
+        if certificate.revoked is not None or device is None:
+            raise RejectedError(TrueReason.REVOKED)
+        if not certificate.holds(self._clock.now()):
+            raise RejectedError(TrueReason.EXPIRED)
+        if calling != device.ae_title:
+            raise RejectedError(TrueReason.OTHER, verified=True)
+        if called != self._ae_title:
+            raise RejectedError(TrueReason.CALLED, verified=True)
+        try:
+            peer = peer_address(address)
+        except InvalidRequestError:
+            raise RejectedError(TrueReason.NO_ADDRESS, verified=True) from None
+        if device.addresses and not any(peer in network for network in device.addresses):
+            raise RejectedError(TrueReason.ADDRESS, verified=True)
         return device
 
     def _current(self) -> _Snapshot:
@@ -237,12 +295,18 @@ class Devices:
         revision = self._devices.revision()
         if known.revision != revision:
             devices: dict[str, list[Device]] = {}
+            by_id: dict[str, Device] = {}
             for device in self._devices.of(""):
                 devices.setdefault(device.ae_title, []).append(device)
+                by_id[device.id] = device
+            certified = {
+                each.fingerprint: (each, by_id.get(each.device))
+                for each in self._certificates.of("")
+            }
             zones: dict[str, list[Zone]] = {}
             for zone in self._zones.of(""):
                 zones.setdefault(zone.organization, []).append(zone)
-            known = self._known = _Snapshot(revision, devices, zones)
+            known = self._known = _Snapshot(revision, devices, certified, zones)
         return known
 
     def _refuse_overlap(self, device: Device) -> None:
@@ -267,20 +331,16 @@ class Devices:
                 "addresses": ",".join(map(str, device.addresses)),
                 "services": ",".join(sorted(device.services)),
                 "destination": f"{device.host}:{device.port}" if device.port else "",
+                "tls": "yes" if device.tls else "no",
             },
         )
 
 
-def _calling(named: Sequence[Device], peer: IPv4Address | IPv6Address, *, verified: bool) -> Device:
+def _calling(named: Sequence[Device], peer: IPv4Address | IPv6Address) -> Device:
     """Return the one device among those with the calling AE title that may call from ``peer``."""
     if not named:
         raise RejectedError(TrueReason.UNKNOWN)
-    fitting = [
-        device
-        for device in named
-        if any(peer in network for network in device.addresses)
-        or (verified and not device.addresses)
-    ]
+    fitting = [d for d in named if any(peer in network for network in d.addresses)]
     if not fitting:
         raise RejectedError(TrueReason.ADDRESS)
     if len(fitting) > 1:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from radkeep.identity.records import (
     Account,
+    Certificate,
     Credentials,
     Device,
     Enrolment,
@@ -202,7 +203,7 @@ class TokenStore(Protocol):
 
 
 class DeviceStore(Protocol):
-    """Devices, and the counter that tells that devices or zones changed."""
+    """Devices, and the counter that tells that devices, certificates or zones changed."""
 
     def add(self, device: Device) -> None:
         """Keep a device. Raises AlreadyExistsError if its organization has the AE title."""
@@ -212,12 +213,28 @@ class DeviceStore(Protocol):
         """Return the devices of ``organization``, by AE title; of all for ""."""
         ...
 
-    def remove(self, device: str) -> bool:
-        """Remove; False if it is gone already."""
+    def remove(self, device: str, when: datetime) -> bool:
+        """Remove, with the revocation of its certificates; False if it is gone already."""
         ...
 
     def revision(self) -> int:
-        """Return a number that grows with each change of a device or a zone."""
+        """Return a number that grows with each change of a device, certificate or zone."""
+        ...
+
+
+class CertificateStore(Protocol):
+    """Certificates of devices; none is ever removed before it expires."""
+
+    def add(self, certificate: Certificate) -> None:
+        """Keep a certificate. Raises AlreadyExistsError if one has the fingerprint."""
+        ...
+
+    def of(self, organization: str) -> Sequence[Certificate]:
+        """Return the certificates of ``organization``, by AE title and age; of all for ""."""
+        ...
+
+    def revoke(self, fingerprint: str, when: datetime) -> bool:
+        """Revoke; False if it was already, or is not known."""
         ...
 
 
@@ -300,6 +317,8 @@ class Registry(Protocol):
     def tokens(self) -> TokenStore: ...  # noqa: D102 - the type says it
     @property
     def devices(self) -> DeviceStore: ...  # noqa: D102 - the type says it
+    @property
+    def certificates(self) -> CertificateStore: ...  # noqa: D102 - the type says it
     @property
     def zones(self) -> ZoneStore: ...  # noqa: D102 - the type says it
     @property

@@ -130,6 +130,30 @@ class Device:
     host: str  # where C-MOVE sends to; "" if nowhere
     port: int  # 0 if nowhere
     created: datetime
+    tls: bool = False  # it listens with TLS; then nothing is sent to it without
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """With which a device proves over TLS who it is. One device may have several."""
+
+    fingerprint: str  # SHA-256 of ``der``, hexadecimal
+    device: str  # its id; the certificate outlives it, revoked
+    organization: str
+    ae_title: str
+    serial: int
+    subject: str
+    issuer: str
+    imported: bool  # another authority's, trusted for itself alone
+    der: bytes
+    begins: datetime
+    expires: datetime
+    created: datetime
+    revoked: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether it proves anything at ``now``."""
+        return self.revoked is None and self.begins <= now < self.expires
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

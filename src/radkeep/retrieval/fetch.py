@@ -17,6 +17,7 @@ from radkeep.domain.uid import Uid
 from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy
 from radkeep.retrieval.accesses import Accesses
+from radkeep.retrieval.decoder import Decoder
 from radkeep.retrieval.ports import CatalogReader, RecordReader
 from radkeep.retrieval.retrieved import Retrieved
 
@@ -32,7 +33,9 @@ class Fetch:
         policy: Policy,
         audit: AuditLog,
         clock: Clock,
+        decoder: Decoder | None = None,
     ) -> None:
+        self._decoder = decoder
         self._catalog = catalog
         self._records = records
         self._policy = policy
@@ -78,4 +81,4 @@ class Fetch:
                 raise NotFoundError("no such study, series or instance")
         patient = found[0].patient
         self._accesses.note(actor, study, patient=patient, count=len(found), purpose=purpose)
-        return [Retrieved(stored, self._records) for stored in found]
+        return [Retrieved(stored, self._records, self._decoder) for stored in found]

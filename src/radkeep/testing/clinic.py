@@ -16,6 +16,7 @@ from radkeep.identity.assembly import Identity, assemble
 from radkeep.identity.login import SignedIn
 from radkeep.identity.records import Organization
 from radkeep.testing.audit import MemoryAuditLog
+from radkeep.testing.authority import MemoryAuthority
 from radkeep.testing.identity import FakeClock, MemoryRegistry, PlainPasswords
 
 PASSWORD: Final = "tiger-lamp-orbit-94"  # noqa: S105 - of people in tests
@@ -35,7 +36,11 @@ class Clinic:
     def __post_init__(self) -> None:
         """Begin the installation."""
         self.identity: Identity = assemble(
-            self.registry, audit=self.audit, clock=self.clock, passwords=self.passwords
+            self.registry,
+            audit=self.audit,
+            clock=self.clock,
+            passwords=self.passwords,
+            authority=MemoryAuthority(self.clock),
         )
         self.host = actors.local(0)  # serves all organizations
         self.organization: Organization = self.identity.organizations.create(self.host, "Mercy")

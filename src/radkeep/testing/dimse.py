@@ -6,6 +6,7 @@ at all, success is told by a future that another thread ends, and each reception
 """
 
 import asyncio
+import ssl
 import struct
 import threading
 from collections.abc import Coroutine
@@ -19,6 +20,7 @@ from radkeep.domain.errors import (
     NotFoundError,
     RadkeepError,
     UidMismatchError,
+    UnavailableError,
     UndecodableError,
 )
 from radkeep.domain.uid import Uid
@@ -45,12 +47,13 @@ class FakeAdmission:
         """Admit ``titles``, or every title if there are none."""
         self.titles, self.called = titles, called
         self.refused: list[tuple[str, str, str]] = []  # calling, called, address
+        self.certificates: list[str] = []  # of whom it was asked to admit
         self.permissions: frozenset[str] = frozenset()  # of whom it admits
         self.rechecks = 0
         self.removed: set[str] = set()  # titles that would not be admitted again
         self.error: RadkeepError | None = None  # raised instead of a decision
 
-    def admit(self, calling: str, called: str, address: str) -> Actor:
+    def admit(self, calling: str, called: str, address: str, certificate: str = "") -> Actor:
         """Return the device, or refuse.
 
         Raises:
@@ -58,18 +61,20 @@ class FakeAdmission:
         """
         if self.error is not None:
             raise self.error
+        self.certificates.append(certificate)
         if called != self.called or (self.titles and calling not in self.titles):
             self.refused.append((calling, called, address))
             raise ForbiddenError("not admitted")
         return device(calling, permissions=self.permissions)
 
-    def recheck(self, actor: Actor) -> None:
+    def recheck(self, actor: Actor, certificate: str = "") -> None:
         """Return only if ``actor`` was not removed.
 
         Raises:
             ForbiddenError: its title is in ``removed``.
         """
         self.rechecks += 1
+        self.certificates.append(certificate)
         if self.error is not None:
             raise self.error
         if actor.id in self.removed:
@@ -296,6 +301,7 @@ class Place:
     ae_title: str
     host: str
     port: int
+    tls: bool = False
 
 
 class FakeDestinations:
@@ -304,6 +310,22 @@ class FakeDestinations:
     def __init__(self, *places: Place) -> None:
         self.places = {place.ae_title: place for place in places}
         self.forbidden: set[str] = set()
+        self.known: set[str] = set()  # fingerprints that prove any of them
+        self.calling: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return what we show.
+
+        Raises:
+            UnavailableError: nothing.
+        """
+        if self.calling is None:
+            raise UnavailableError("no certificate to show")
+        return self.calling
+
+    def proofs(self, organization: str, ae_title: str) -> set[str]:
+        """Return the fingerprints that prove a destination."""
+        return self.known if organization == "org" and ae_title in self.places else set()
 
     def destination(self, organization: str, ae_title: str) -> Place:
         """Return where to send.

@@ -10,6 +10,7 @@ from typing import Final
 
 from radkeep.crypto.passwords import WrongPasswordError
 from radkeep.testing.registry_network import (
+    MemoryCertificates,
     MemoryDemoLinks,
     MemoryDevices,
     MemoryKnocks,
@@ -80,6 +81,7 @@ class MemoryRegistry:
         self.sessions = MemorySessions(state)
         self.tokens = MemoryTokens(state)
         self.devices = MemoryDevices(state)
+        self.certificates = MemoryCertificates(state)
         self.zones = MemoryZones(state)
         self.knocks = MemoryKnocks(state)
         self.settings = MemorySettings(state)

@@ -10,7 +10,7 @@ from ipaddress import ip_network
 
 from radkeep.identity.permissions import Scope, Service
 from radkeep.identity.ports import Registry
-from radkeep.identity.records import Device, Knock, Token, Zone
+from radkeep.identity.records import Certificate, Device, Knock, Token, Zone
 from radkeep.testing.identity import START
 from radkeep.testing.identity_contracts import PeopleContract, at, digest, refused
 
@@ -26,6 +26,20 @@ class MachineContract:
         services=frozenset({Service.STORE, Service.FIND}),
         host="ct1",
         port=104,
+        created=at(0),
+    )
+    CERTIFICATE = Certificate(
+        fingerprint="a" * 64,
+        device="d1",
+        organization="o1",
+        ae_title="CT1",
+        serial=2**159 + 1,
+        subject="OU=Radkeep device",
+        issuer="OU=Radkeep private CA",
+        imported=False,
+        der=bytes(range(256)),
+        begins=at(0),
+        expires=at(99),
         created=at(0),
     )
     ZONE = Zone(
@@ -88,14 +102,36 @@ class MachineContract:
         assert [*registry.devices.of("o2"), *registry.zones.of("o2")] == []
         assert refused(lambda: registry.devices.add(replace(self.DEVICE, id="d2")))
         assert refused(lambda: registry.zones.add(replace(self.ZONE, id="z2")))
-        assert registry.devices.remove("d1")
+        assert registry.devices.remove("d1", at(1))
         seen.append(registry.devices.revision())
         assert registry.zones.remove("z1")
         seen.append(registry.devices.revision())
         assert seen == sorted(set(seen))
-        assert not registry.devices.remove("d1")
+        assert not registry.devices.remove("d1", at(1))
         assert not registry.zones.remove("z1")
         assert registry.devices.revision() == seen[-1]
+
+    def test_certificates_are_revoked_and_never_removed(self) -> None:
+        """With their device, too; and each change tells."""
+        registry = self.peopled()
+        registry.devices.add(self.DEVICE)
+        seen = [registry.devices.revision()]
+        second = replace(self.CERTIFICATE, fingerprint="b" * 64, created=at(1), imported=True)
+        for certificate in (self.CERTIFICATE, second):
+            registry.certificates.add(certificate)
+            seen.append(registry.devices.revision())
+        assert registry.certificates.of("") == registry.certificates.of("o1")
+        assert registry.certificates.of("o1") == [self.CERTIFICATE, second]
+        assert registry.certificates.of("o2") == []
+        assert refused(lambda: registry.certificates.add(replace(second, device="d2")))
+        assert registry.certificates.revoke("a" * 64, at(2))
+        seen.append(registry.devices.revision())
+        assert not registry.certificates.revoke("a" * 64, at(3))
+        assert not registry.certificates.revoke("c" * 64, at(3))
+        registry.devices.remove("d1", at(4))
+        revoked = [each.revoked for each in registry.certificates.of("o1")]
+        assert revoked == [at(2), at(4)]
+        assert seen == sorted(set(seen))
 
     def test_knocks_add_up_and_are_few(self) -> None:
         """The latest stay."""

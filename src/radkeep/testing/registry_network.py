@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machines in the registry in memory: tokens, devices, zones, knocks; and settings.
+"""Machines in the registry in memory: tokens, devices, certificates, zones, knocks; and settings.
 
 Invariant: each part passes its contract in ``testing.identity_contracts``.
 """
@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from radkeep.identity.records import (
+    Certificate,
     Device,
     Knock,
     Token,
@@ -70,15 +71,44 @@ class MemoryDevices(Part):
         found = [d for d in self._state.devices.values() if organization in ("", d.organization)]
         return sorted(found, key=lambda d: (d.ae_title, d.organization))
 
-    def remove(self, device: str) -> bool:
-        """Remove."""
+    def remove(self, device: str, when: datetime) -> bool:
+        """Remove, and revoke its certificates."""
+        for held in list(self._state.certificates.values()):
+            if held.device == device and held.revoked is None:
+                self._state.certificates[held.fingerprint] = replace(held, revoked=when)
         gone = self._state.devices.pop(device, None) is not None
         self._state.revision += gone
         return gone
 
     def revision(self) -> int:
-        """Return a number that grows with each change of a device or a zone."""
+        """Return a number that grows with each change of a device, certificate or zone."""
         return self._state.revision
+
+
+@atomic
+class MemoryCertificates(Part):
+    """Satisfies ``identity.ports.CertificateStore``."""
+
+    def add(self, certificate: Certificate) -> None:
+        """Keep a certificate."""
+        unless(certificate.fingerprint in self._state.certificates)
+        self._state.certificates[certificate.fingerprint] = certificate
+        self._state.revision += 1
+
+    def of(self, organization: str) -> Sequence[Certificate]:
+        """Return the certificates of ``organization``; of all for ""."""
+        held = self._state.certificates.values()
+        found = [c for c in held if organization in ("", c.organization)]
+        return sorted(found, key=lambda c: (c.ae_title, c.created, c.fingerprint))
+
+    def revoke(self, fingerprint: str, when: datetime) -> bool:
+        """Revoke."""
+        held = self._state.certificates.get(fingerprint)
+        if held is None or held.revoked is not None:
+            return False
+        self._state.certificates[fingerprint] = replace(held, revoked=when)
+        self._state.revision += 1
+        return True
 
 
 @atomic

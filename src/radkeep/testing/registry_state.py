@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 from radkeep.domain.errors import AlreadyExistsError
 from radkeep.identity.records import (
     Account,
+    Certificate,
     Credentials,
     Device,
     Enrolment,
@@ -47,6 +48,7 @@ class State:
         self.sessions: dict[bytes, Session] = {}
         self.tokens: dict[bytes, Token] = {}
         self.devices: dict[str, Device] = {}
+        self.certificates: dict[str, Certificate] = {}
         self.zones: dict[str, Zone] = {}
         self.knocks: dict[tuple[str, str], Knock] = {}
         self.settings: dict[str, str] = {}

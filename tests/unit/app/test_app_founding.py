@@ -16,6 +16,7 @@ import pytest
 from app_data import ADMINISTRATOR, PASSPHRASE, founded
 
 from radkeep.app.audit_client import DirectLog
+from radkeep.app.authority import Office, require_own
 from radkeep.app.demo import run as demo
 from radkeep.app.founding import found
 from radkeep.app.house import House
@@ -207,13 +208,19 @@ def test_each_process_gets_the_keys_of_its_own_work(tmp_path: Path, secret: str)
     founded(data)
     with unlocking(Layout(data), load(data), nobody, passphrase_file=secret) as unlocked:
         root = unlocked.keyring.key(ROOT)
+        office = Office(unlocked)
         dimse, web, keeper = (
-            unlocked.door_boot("dimse"),
-            unlocked.door_boot("web"),
+            office.door_boot("dimse"),
+            office.door_boot("web"),
             unlocked.keeper_boot(),
         )
-        assert dimse.tls_key == b""
         assert web.tls_key.startswith(b"-----BEGIN")
+        assert dimse.tls_key.startswith(b"-----BEGIN")
+        assert dimse.tls_key != web.tls_key
+        for kind in ("certify", "revocation-list", "import-web", "shown"):
+            require_own("web", kind)
+            with pytest.raises(IntegrityError):
+                require_own("dimse", kind)
         for boot in (dimse, web):
             given = {*boot.keys.values(), boot.catalog_key, boot.registry_key}
             assert root not in given

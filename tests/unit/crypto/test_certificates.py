@@ -15,11 +15,12 @@ from radkeep.crypto.certificates import (
     issue_device,
     issue_server,
     new_authority,
+    new_key,
 )
 from radkeep.domain.clock import SystemClock
 from radkeep.domain.errors import IntegrityError
 
-ROOT, SERVER, DEVICE = b"r" * 32, b"s" * 32, b"d" * 32
+ROOT, SERVER = b"r" * 32, b"s" * 32
 HOST = "pacs.clinic.example"
 
 
@@ -85,7 +86,11 @@ def test_a_stolen_authority_cannot_speak_for_others(
 
 def test_devices_are_clients_and_no_servers(now: datetime, tmp_path: Path) -> None:
     authority = new_authority(ROOT, [HOST], now=now)
-    device = issue_device(authority.certificate, ROOT, DEVICE, "CT SCANNER_1", now=now)
+    private, public = new_key()
+    device = Issued(
+        certificate=issue_device(authority.certificate, ROOT, public, "CT SCANNER_1", now=now),
+        key=private,
+    )
     server = context(ssl.Purpose.CLIENT_AUTH, authority)
     server.verify_mode = ssl.CERT_REQUIRED
     load(server, tmp_path, issue_server(authority.certificate, ROOT, SERVER, HOST, now=now))

@@ -12,8 +12,8 @@ import pydicom
 import pytest
 
 from radkeep.dicom.equality import same_elements
-from radkeep.dicom.recode import SOURCES, TARGETS, lookahead
-from radkeep.domain.errors import RadkeepError, UnsupportedError
+from radkeep.dicom.recode import SOURCES, TARGETS, lookahead, recoded
+from radkeep.domain.errors import RadkeepError, UnavailableError, UnsupportedError
 from radkeep.retrieval.ports import StoredInstance
 from radkeep.retrieval.retrieved import Retrieved
 from radkeep.testing.shelf import Shelf
@@ -100,10 +100,12 @@ def test_deflated() -> None:
     assert same_elements(plain, "1.2.840.10008.1.2.1", made, "1.2.840.10008.1.2.1")
 
 
-def test_what_is_compressed_stays() -> None:
+def test_what_is_compressed_needs_a_sandbox() -> None:
     one = retrieved((FILES / "JPEG2000.dcm").read_bytes())
-    with pytest.raises(UnsupportedError):
+    with pytest.raises(UnavailableError):
         one.data_set_in(TARGETS[0])
+    with pytest.raises(UnsupportedError):
+        recoded(one.head, TARGETS[0])
 
 
 def test_lookahead() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radkeep.audit.events import EventId, EventType, Outcome
+from radkeep.crypto.certificates import new_key
 from radkeep.domain.actor import ActorKind
 from radkeep.domain.errors import (
     AlreadyExistsError,
@@ -40,12 +41,19 @@ def refused(
     called: str = "RADKEEP",
     address: str = CT,
     *,
-    verified: bool = False,
+    certificate: str = "",
 ) -> TrueReason:
     with pytest.raises(RejectedError) as caught:
-        clinic.identity.devices.admit(calling, called, address, verified=verified)
+        clinic.identity.devices.admit(calling, called, address, certificate)
     assert str(caught.value) == "the association is not accepted"
     return caught.value.true_reason
+
+
+def certified(clinic: Clinic, title: str = "CT1") -> str:
+    """Return the fingerprint of a new certificate of the device."""
+    _, public = new_key()
+    certificate, _ = clinic.identity.certificates.issue(clinic.operator, title, public)
+    return certificate.fingerprint
 
 
 def test_a_registered_device_in_a_plaintext_zone_is_admitted(lan: Clinic) -> None:
@@ -84,7 +92,8 @@ def test_plaintext_needs_a_zone_that_allows_it(clinic: Clinic) -> None:
     assert refused(clinic) is TrueReason.NO_ZONE
     clinic.identity.zones.add(clinic.operator, "lan", ["10.0.0.0/16"])
     assert refused(clinic) is TrueReason.PLAINTEXT
-    assert clinic.identity.devices.admit("CT1", "RADKEEP", CT, verified=True).id == "CT1"
+    proof = certified(clinic)
+    assert clinic.identity.devices.admit("CT1", "RADKEEP", CT, proof).id == "CT1"
 
 
 def test_the_narrowest_zone_speaks(lan: Clinic) -> None:
@@ -112,11 +121,61 @@ def test_two_organizations_may_have_one_title_at_different_addresses(lan: Clinic
 def test_a_device_without_addresses_needs_a_certificate(clinic: Clinic) -> None:
     clinic.identity.devices.add(clinic.operator, "CT1")
     assert refused(clinic, address="127.0.0.1") is TrueReason.ADDRESS
-    assert clinic.identity.devices.admit("CT1", "RADKEEP", "192.0.2.1", verified=True).id == "CT1"
+    proof = certified(clinic)
+    assert clinic.identity.devices.admit("CT1", "RADKEEP", "192.0.2.1", proof).id == "CT1"
 
 
 def test_a_certificate_does_not_widen_the_addresses(lan: Clinic) -> None:
-    assert refused(lan, address="10.0.0.8", verified=True) is TrueReason.ADDRESS
+    proof = certified(lan)
+    assert refused(lan, address="10.0.0.8", certificate=proof) is TrueReason.ADDRESS
+
+
+def test_a_certificate_is_one_device(lan: Clinic) -> None:
+    lan.identity.devices.add(lan.operator, "CT2", host=CT, services=["find"])
+    first, second = certified(lan), certified(lan, "CT2")
+    assert refused(lan, "CT2", certificate=first) is TrueReason.OTHER
+    assert refused(lan, "CT1", certificate=second) is TrueReason.OTHER
+    assert refused(lan, "CT1", "WRONG", certificate=first) is TrueReason.CALLED
+    assert refused(lan, certificate="f" * 64) is TrueReason.STRANGE
+    assert lan.identity.devices.admit("CT2", "RADKEEP", CT, second).permissions == {"study:query"}
+
+
+def test_only_who_proved_itself_may_hear_the_reason(lan: Clinic) -> None:
+    proof = certified(lan)
+    lan.identity.certificates.revoke(lan.operator, "CT1")
+    told = {}
+    for name, words in {
+        "revoked": ("CT1", "RADKEEP", CT, proof),
+        "strange": ("CT1", "RADKEEP", CT, "f" * 64),
+        "plain": ("CT1", "WRONG", CT, ""),
+        "good": ("CT2", "RADKEEP", CT, certified(lan)),
+    }.items():
+        with pytest.raises(RejectedError) as caught:
+            lan.identity.devices.admit(*words)
+        told[name] = caught.value.verified
+    assert told == {"revoked": False, "strange": False, "plain": False, "good": True}
+
+
+def test_a_certificate_holds_until_it_is_revoked_or_expires(lan: Clinic) -> None:
+    devices, first, second = lan.identity.devices, certified(lan), certified(lan)
+    actors_ = [devices.admit("CT1", "RADKEEP", CT, proof) for proof in (first, second)]
+    lan.identity.certificates.revoke(lan.operator, "CT1", first.upper())
+    with pytest.raises(RejectedError) as caught:
+        devices.recheck(actors_[0], first)
+    assert caught.value.true_reason is TrueReason.REVOKED
+    devices.recheck(actors_[1], second)
+    lan.clock.pass_(days=731)
+    with pytest.raises(RejectedError) as caught:
+        devices.recheck(actors_[1], second)
+    assert caught.value.true_reason is TrueReason.EXPIRED
+
+
+def test_a_removed_device_leaves_no_certificate_behind(lan: Clinic) -> None:
+    proof = certified(lan)
+    lan.identity.devices.remove(lan.operator, "CT1")
+    assert refused(lan, certificate=proof) is TrueReason.REVOKED
+    lan.identity.devices.add(lan.operator, "CT1", host=CT)
+    assert refused(lan, certificate=proof) is TrueReason.REVOKED
 
 
 def test_ipv4_in_ipv6_is_ipv4(lan: Clinic) -> None:
@@ -156,7 +215,7 @@ def test_who_is_admitted_stays_only_as_it_was_admitted(lan: Clinic) -> None:
     lan.identity.devices.add(lan.operator, "CT1", host=CT)
     door.devices.recheck(actor)
     lan.identity.zones.remove(lan.operator, "scanners")
-    door.devices.recheck(actor, verified=True)
+    door.devices.recheck(actor, certified(lan))
     before = len(lan.audit.events)
     with pytest.raises(ForbiddenError):
         door.devices.recheck(actor)

@@ -17,6 +17,7 @@ from radkeep.identity import actors
 from radkeep.identity.permissions import Permission
 from radkeep.identity.policy import Policy
 from radkeep.ingest.store import Store
+from radkeep.retrieval.decoder import Decoder
 from radkeep.retrieval.deletions import Deletions
 from radkeep.retrieval.fetch import Fetch
 from radkeep.retrieval.overlay import Overlay
@@ -43,6 +44,7 @@ class House:
 
     audit: MemoryAuditLog = field(default_factory=MemoryAuditLog)
     clock: FakeClock = field(default_factory=FakeClock)
+    decoder: Decoder | None = None
 
     def __post_init__(self) -> None:
         self.catalog = MemoryCatalog()
@@ -51,7 +53,7 @@ class House:
         self.store = Store(recorder=self.archive, limit=64 << 20, **ways)
         reader, memory = MemoryCatalogReader(self.catalog), MemoryDeletions()
         ways |= {"catalog": Overlay(deletions=memory, catalog=reader)}
-        self.fetch = Fetch(records=self.archive, **ways)
+        self.fetch = Fetch(records=self.archive, decoder=self.decoder, **ways)
         self.search = Search(**ways)
         self.deletions = Deletions(store=memory, **ways)
 

@@ -21,6 +21,7 @@ from radkeep.app.demo import phantom, samples
 from radkeep.app.founding import found
 from radkeep.app.house import House
 from radkeep.app.layout import Layout, locked
+from radkeep.app.sandboxes import sandboxing
 from radkeep.app.serving import ready_line, serve, unlocking
 from radkeep.app.supervisor import Supervisor
 from radkeep.app.unlocked import Unlocked
@@ -63,9 +64,16 @@ def run_demo(
         config = Config(profile="demo", keys=KeysConfig(provider="file"))
         found(layout, config, FileProvider(layout.keyring), organization="Demo clinic")
     config = _demo_config(layout).with_server(**flags)
-    with unlocking(layout, config, _nobody, passphrase_file=None) as unlocked:
+    with (
+        sandboxing() as sandboxes,  # before there is any key
+        unlocking(layout, config, _nobody, passphrase_file=None) as unlocked,
+    ):
         _load(unlocked, folder)
-        serve(unlocked, lambda server, told: _announce(layout, server, told, browser=browser))
+        serve(
+            unlocked,
+            sandboxes,
+            lambda server, told: _announce(layout, server, told, browser=browser),
+        )
 
 
 def _delete(layout: Layout) -> None:

@@ -5,9 +5,11 @@ Invariant: every change moves the revision (triggers do it), in the same transac
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from ipaddress import ip_network
 
 from radkeep.database.engine import Database, Row
+from radkeep.database.registry.certificates import revoke_all_of
 from radkeep.database.registry.columns import stamp, time, words
 from radkeep.identity.permissions import Service
 from radkeep.identity.records import Device
@@ -24,8 +26,8 @@ class SqlDevices:
         with self._database.write() as connection:
             connection.execute(
                 "INSERT INTO device"
-                " (id, organization, ae_title, addresses, services, host, port, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " (id, organization, ae_title, addresses, services, host, port, created, tls)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     device.id,
                     device.organization,
@@ -35,6 +37,7 @@ class SqlDevices:
                     device.host,
                     device.port,
                     stamp(device.created),
+                    int(device.tls),
                 ),
             )
 
@@ -42,19 +45,20 @@ class SqlDevices:
         """Return the devices of ``organization``, by AE title; of all for ""."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT id, organization, ae_title, addresses, services, host, port, created"
+                "SELECT id, organization, ae_title, addresses, services, host, port, created, tls"
                 " FROM device WHERE ?1 = '' OR organization = ?1 ORDER BY ae_title, organization",
                 (organization,),
             ).fetchall()
         return [_device(row) for row in rows]
 
-    def remove(self, device: str) -> bool:
-        """Remove; False if it is gone already."""
+    def remove(self, device: str, when: datetime) -> bool:
+        """Remove, and revoke its certificates; False if it is gone already."""
         with self._database.write() as connection:
+            revoke_all_of(connection, device, when)
             return connection.execute("DELETE FROM device WHERE id = ?", (device,)).rowcount == 1
 
     def revision(self) -> int:
-        """Return a number that grows with each change of a device or a zone."""
+        """Return a number that grows with each change of a device, certificate or zone."""
         with self._database.read() as connection:
             row = connection.execute("SELECT number FROM revision").fetchone()
         return int(row[0]) if row else 0
@@ -70,4 +74,5 @@ def _device(row: Row) -> Device:
         host=row[5],
         port=row[6],
         created=time(row[7]),
+        tls=bool(row[8]),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from radkeep.database.engine import Database
 from radkeep.database.migrate import migrate, steps_of
 from radkeep.database.registry.accounts import SqlAccounts
+from radkeep.database.registry.certificates import SqlCertificates
 from radkeep.database.registry.credentials import SqlCredentials
 from radkeep.database.registry.deletions import SqlDeletions
 from radkeep.database.registry.devices import SqlDevices
@@ -43,6 +44,7 @@ class SqlRegistry:
         self.sessions = SqlSessions(self._database)
         self.tokens = SqlTokens(self._database)
         self.devices = SqlDevices(self._database)
+        self.certificates = SqlCertificates(self._database)
         self.zones = SqlZones(self._database)
         self.knocks = SqlKnocks(self._database)
         self.settings = SqlSettings(self._database)

@@ -38,7 +38,7 @@ def connect(proposal: Proposal) -> socket.socket:
             link.close()
             reached = error
             continue
-        return link
+        return link if proposal.secure is None else proposal.secure(link)
     if reached is None and refused is not None:
         raise refused
     raise PeerError("the peer cannot be reached") from reached

@@ -14,19 +14,18 @@ from typing import Final
 from radkeep.dimse.ports import Destination, Destinations
 from radkeep.dimse.scu.calling import Caller
 from radkeep.dimse.scu.requestor import Requestor
-from radkeep.domain.errors import RadkeepError
 
 LINGER: Final = 1.0  # seconds; some peers wait for the end of the association
 
 Offers = Sequence[tuple[str, Sequence[str]]]
-_Key = tuple[str, str, str, int, str]
+_Key = tuple[str, str, str, int, bool, str]
 
 
 class Links:
     """Opens associations with destinations and keeps them for a moment. Thread-safe."""
 
     def __init__(self, destinations: Destinations, *, linger: float = LINGER) -> None:
-        self._destinations, self._linger = destinations, linger
+        self._linger = linger
         self._caller = Caller(destinations)
         self._lock = threading.Lock()
         self._waiting: dict[_Key, tuple[Requestor, threading.Timer]] = {}
@@ -58,7 +57,7 @@ class Links:
         key = _key(organization, destination, calling)
         waiting = self._pop(key)
         if waiting is not None:
-            if self._usable(organization, waiting, contexts):
+            if self._usable(organization, destination, waiting, contexts):
                 waiting.serve(stop)
                 return waiting, True
             waiting.release()
@@ -106,12 +105,11 @@ class Links:
             del self._waiting[key]
         link.release()
 
-    def _usable(self, organization: str, link: Requestor, contexts: Offers) -> bool:
-        try:
-            self._destinations.check_plaintext(organization, link.address)
-        except RadkeepError:
-            return False
-        return link.quiet() and all(_offered(link, *one) for one in contexts)
+    def _usable(
+        self, organization: str, destination: Destination, link: Requestor, contexts: Offers
+    ) -> bool:
+        welcome = self._caller.may_go_on(organization, destination, link)
+        return welcome and link.quiet() and all(_offered(link, *one) for one in contexts)
 
 
 def _offered(link: Requestor, sop_class: str, syntaxes: Collection[str]) -> bool:
@@ -123,4 +121,5 @@ def _offered(link: Requestor, sop_class: str, syntaxes: Collection[str]) -> bool
 
 
 def _key(organization: str, destination: Destination, calling: str) -> _Key:
-    return organization, destination.ae_title, destination.host, destination.port, calling
+    place = destination.host, destination.port, destination.tls
+    return organization, destination.ae_title, *place, calling

@@ -4,6 +4,7 @@
 Invariant: a proposal names its deadlines; nothing of a peer is waited for without one.
 """
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -31,6 +32,7 @@ class Proposal:
     roles: tuple[RoleSelection, ...] = ()
     extended: tuple[tuple[str, bytes], ...] = ()
     admit: Callable[[str], None] = lambda _: None  # raises for an address we may not speak to
+    secure: Callable[[socket.socket], socket.socket] | None = None  # TLS, or a PeerError
     stop: Callable[[], bool] = lambda: False  # nobody waits for the result any more
     connect: float = 10.0
     answer: float = 60.0  # for each thing that the peer has to do or take

@@ -7,6 +7,7 @@ deadline or when ``stop`` says so; whatever goes wrong is a ``PeerError``.
 
 import select
 import socket
+import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +19,7 @@ from typing import Final, Self, TypeVar
 from radkeep.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from radkeep.dimse.scu.connecting import connect
 from radkeep.dimse.scu.proposal import PeerError, Proposal
+from radkeep.dimse.scu.securing import fingerprint
 from radkeep.dimse.wire import pdu
 from radkeep.dimse.wire.commands import Command, CommandField, request
 from radkeep.dimse.wire.connection import (
@@ -98,6 +100,11 @@ class Requestor:
         return str(self._socket.getpeername()[0])
 
     @property
+    def certificate(self) -> str:
+        """The SHA-256 of the certificate that the peer has shown, hexadecimal; "" without TLS."""
+        return fingerprint(self._socket)
+
+    @property
     def proposed(self) -> Sequence[tuple[str, Sequence[str]]]:
         """What we asked for: abstract syntaxes and their transfer syntaxes."""
         return self._proposal.contexts[:MAX_CONTEXTS]
@@ -109,6 +116,8 @@ class Requestor:
     def quiet(self) -> bool:
         """Tell whether the association stands and the peer has said nothing unasked."""
         if not self.alive or self._events or self._end:
+            return False
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return False
         return not select.select([self._socket], [], [], 0)[0]
 
@@ -303,7 +312,7 @@ class Requestor:
         while waiting:
             batch = waiting[: -_BUFFERS - 1 : -1]
             try:
-                sent = self._socket.sendmsg(batch)
+                sent = self._send(batch)
             except TimeoutError:
                 self._check(deadline)
                 continue
@@ -314,6 +323,12 @@ class Requestor:
                 sent -= len(waiting.pop())
             if sent:
                 waiting[-1] = memoryview(waiting[-1])[sent:]
+
+    def _send(self, batch: Sequence[Buffer]) -> int:
+        """Send what the connection takes of ``batch``; after a TimeoutError, it again."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return self._socket.sendmsg(batch)
+        return self._socket.send(batch[0] if len(batch) == 1 else b"".join(batch))
 
     def _check(self, deadline: float) -> None:
         if self._proposal.stop():

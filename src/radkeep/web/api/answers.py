@@ -16,7 +16,7 @@ from starlette.responses import Response
 from radkeep.domain.actor import Actor
 from radkeep.identity.echo import Echo
 from radkeep.identity.enrolment import Enrolled, Link
-from radkeep.identity.records import Account, Device, Knock, Organization, Token, Zone
+from radkeep.identity.records import Account, Certificate, Device, Knock, Organization, Token, Zone
 
 Json = dict[str, Any]
 
@@ -85,7 +85,23 @@ def device_json(device: Device) -> Json:
         "allow": sorted(device.services),
         "host": device.host,
         "port": device.port,
+        "tls": device.tls,
         "created": device.created,
+    }
+
+
+def certificate_json(certificate: Certificate) -> Json:
+    """Return a device's certificate."""
+    return {
+        "ae_title": certificate.ae_title,
+        "fingerprint": certificate.fingerprint,
+        "serial": f"{certificate.serial:x}",
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "imported": certificate.imported,
+        "begins": certificate.begins,
+        "expires": certificate.expires,
+        "revoked": certificate.revoked,
     }
 
 

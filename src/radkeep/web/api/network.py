@@ -31,6 +31,7 @@ class NewDevice(
     port: int = 0
     addresses: tuple[str, ...] = ()
     allow: tuple[str, ...] = ("store",)
+    tls: bool = False
 
 
 class NewZone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +64,7 @@ def device_routes(
             port=new.port,
             addresses=new.addresses,
             services=new.allow,
+            tls=new.tls,
         )
         return answer(device_json(made), HTTPStatus.CREATED)
 

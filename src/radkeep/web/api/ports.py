@@ -16,6 +16,35 @@ class StatusReport(Protocol):
         ...
 
 
+class ServerCertificates(Protocol):
+    """The server's own certificates."""
+
+    def status(self, actor: Actor) -> Sequence[Mapping[str, object]]:
+        """Return what each door shows, and the authority's own certificate.
+
+        Raises:
+            ForbiddenError: ``actor`` may not see the server's status.
+        """
+        ...
+
+    def replace_web(self, actor: Actor, chain: bytes, key: bytes) -> Sequence[Mapping[str, object]]:
+        """Show another certificate at the web door; return ``status``.
+
+        Raises:
+            ForbiddenError: ``actor`` is not at the host.
+            InvalidRequestError: not a fit pair.
+        """
+        ...
+
+    def restore_web(self, actor: Actor) -> Sequence[Mapping[str, object]]:
+        """Show our own certificate at the web door again; return ``status``.
+
+        Raises:
+            ForbiddenError: ``actor`` is not at the host.
+        """
+        ...
+
+
 class Trail(Protocol):
     """The audit log as its readers may see it."""
 

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON API's addresses."""
+"""The JSON API's addresses.
+
+Invariant: every route is in the description at ``openapi.json``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from radkeep.identity.accounts import Accounts
+from radkeep.identity.certificates import Certificates
 from radkeep.identity.demo import Demo
 from radkeep.identity.devices import Devices
 from radkeep.identity.echo import EchoTest
@@ -18,11 +22,12 @@ from radkeep.identity.sessions import Sessions
 from radkeep.identity.tokens import Tokens
 from radkeep.identity.zones import Zones
 from radkeep.retrieval.deletions import Deletions
+from radkeep.web.api.certificates import device_certificate_routes, server_certificate_routes
 from radkeep.web.api.deletions import deletion_routes
 from radkeep.web.api.demo import demo_routes
 from radkeep.web.api.network import device_routes, zone_routes
 from radkeep.web.api.openapi import openapi_route
-from radkeep.web.api.ports import StatusReport, Trail
+from radkeep.web.api.ports import ServerCertificates, StatusReport, Trail
 from radkeep.web.api.server import audit_routes, organization_routes, status_routes
 from radkeep.web.api.session import session_routes
 from radkeep.web.api.tokens import token_routes
@@ -46,6 +51,8 @@ class ApiParts:
     organizations: Organizations
     tokens: Tokens
     devices: Devices
+    certificates: Certificates
+    server_certificates: ServerCertificates
     echo: EchoTest
     knocks: Knocks
     zones: Zones
@@ -73,6 +80,10 @@ def api_routes(kit: Kit, parts: ApiParts) -> Sequence[GuardedRoute]:
     )
     routes = (
         *session_routes(surface, f"{ROOT}/session", login=parts.login, sessions=parts.sessions),
+        *device_certificate_routes(surface, f"{ROOT}/devices", certificates=parts.certificates),
+        *server_certificate_routes(
+            surface, f"{ROOT}/certificates", certificates=parts.server_certificates
+        ),
         *device_routes(
             surface,
             f"{ROOT}/devices",

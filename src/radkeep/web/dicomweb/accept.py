@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a client accepts against what is stored (PS3.18 Section 8.7).
 
-Invariant: pure; the answer is the first of the client's ranges that the stored bytes satisfy, or
-NotAcceptableError. Nothing is transcoded yet: the stored transfer syntax is the one that leaves.
+Invariant: pure; the answer is the first of the client's ranges that the stored bytes satisfy, as
+they are or decoded, or NotAcceptableError. Bytes are decoded only for a client that asks for
+explicit VR little endian by name, or that would misread them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from radkeep.dicom.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
@@ -50,6 +51,9 @@ _FRAME_TYPES: Final[Mapping[str, str]] = {
     "1.2.840.10008.1.2.4.107": "video/mp4",
     "1.2.840.10008.1.2.4.108": "video/mp4",
 }
+# Viewers get 12-bit JPEG wrong, so bytes of no named syntax are decoded for them.
+_MISREAD: Final = frozenset({"1.2.840.10008.1.2.4.51"})
+_DECODED: Final = frozenset({DICOM, OCTETS})  # media types that decoded bytes can have
 _NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED})
 
 
@@ -59,6 +63,7 @@ class Form:
 
     media_type: str  # of the part, or of the whole if single
     multipart: bool
+    decoded: bool = False  # into explicit VR little endian, whatever is stored
 
 
 def ranges_of(request: Incoming) -> tuple[MediaType, ...]:
@@ -107,7 +112,12 @@ def choose_frames(ranges: Sequence[MediaType], syntax: str, *, one: bool) -> For
     types = {OCTETS}
     if syntax in _FRAME_TYPES:
         types.add(_FRAME_TYPES[syntax])
-    return _choose(ranges, types, {frame_syntax(syntax)}, single=one, prefer_single=False)
+    form = _choose(ranges, types, {frame_syntax(syntax)}, single=one, prefer_single=False)
+    if form.media_type != OCTETS:
+        return replace(form, decoded=False)
+    if syntax in _MISREAD and not _names(ranges, syntax):
+        return replace(form, decoded=True)
+    return form
 
 
 def choose_bulk(ranges: Sequence[MediaType]) -> Form:
@@ -124,6 +134,10 @@ def frame_syntax(stored: str) -> str:
     return EXPLICIT_LITTLE if stored in _NATIVE else stored
 
 
+def _names(ranges: Sequence[MediaType], syntax: str) -> bool:
+    return any(each.parameters.get("transfer-syntax") == syntax for each in ranges)
+
+
 def _choose(
     ranges: Sequence[MediaType],
     types: Collection[str],
@@ -138,12 +152,16 @@ def _choose(
     for each in ranges:
         multipart = each.name in _ANY and not (each.name == "*/*" and prefer_single)
         wanted = each.parameters.get("type", "*/*").lower() if multipart else each.name
-        if not (multipart or single) or not _serves(each.parameters, syntaxes):
+        if not (multipart or single):
             continue
+        as_stored = _serves(each.parameters, syntaxes)
         named = [known for known in types if _covers(wanted, known) and known not in each.without]
-        if named:
+        if as_stored and named:
             return Form(usual if usual in named else named[0], multipart=multipart)
-    raise NotAcceptableError("stored in another media type or transfer syntax, and not transcoded")
+        decoded = each.parameters.get("transfer-syntax") == EXPLICIT_LITTLE
+        if decoded and usual in named and usual in _DECODED:
+            return Form(usual, multipart=multipart, decoded=True)
+    raise NotAcceptableError("stored in another media type or transfer syntax")
 
 
 def _covers(wanted: str, known: str) -> bool:

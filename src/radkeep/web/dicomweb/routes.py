@@ -11,6 +11,7 @@ from radkeep.retrieval.search import Search
 from radkeep.web.dicomweb.addresses import ROOT
 from radkeep.web.dicomweb.delete import Delete
 from radkeep.web.dicomweb.qido import Qido
+from radkeep.web.dicomweb.rendered import Rendered
 from radkeep.web.dicomweb.stow import Stow
 from radkeep.web.dicomweb.wado import Wado
 from radkeep.web.dicomweb.wado_uri import WadoUri
@@ -31,6 +32,7 @@ def dicomweb_routes(
 ) -> list[GuardedRoute]:
     """Return the resources below /dicom-web, the busiest first."""
     qido, wado = Qido(search), Wado(fetch)
+    rendered = Rendered(fetch)
     stow = Stow(store, surface.kit.threads, limit=max_request)
     study = f"{ROOT}/studies/{{study}}"
     series = f"{study}/series/{{series}}"
@@ -38,6 +40,9 @@ def dicomweb_routes(
 
     def read(path: str, handler: Handler) -> GuardedRoute:
         return surface.route(path, handler, needs=Permission.STUDY_READ)
+
+    def picture(path: str, handler: Handler) -> GuardedRoute:
+        return surface.route(path, handler, needs=Permission.STUDY_READ, pictures=True)
 
     def query(path: str, handler: Handler) -> GuardedRoute:
         return surface.route(path, handler, needs=Permission.STUDY_QUERY)
@@ -48,6 +53,10 @@ def dicomweb_routes(
         read(instance, wado.instances),
         read(f"{instance}/metadata", wado.metadata),
         read(f"{instance}/bulkdata/{{path:path}}", wado.bulk),
+        picture(f"{instance}/frames/{{frames}}/rendered", rendered.frames),
+        picture(f"{instance}/frames/{{frames}}/thumbnail", rendered.thumbnail),
+        *(picture(f"{path}/rendered", rendered.instances) for path in (instance, series, study)),
+        *(picture(f"{path}/thumbnail", rendered.thumbnail) for path in (instance, series, study)),
         read(f"{series}/metadata", wado.metadata),
         read(f"{study}/metadata", wado.metadata),
         read(series, wado.instances),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """WADO-RS: retrieval (PS3.18 Section 10.4).
 
-Invariant: bytes leave in the transfer syntax in which they are stored; a body's length is told
-before its first byte, except that of metadata beyond ``WHOLE`` bytes.
+Invariant: bytes leave in the transfer syntax in which they are stored, or decoded without loss; a
+body's length is told before its first byte, except that of metadata beyond ``WHOLE`` bytes and of
+what is decoded while it leaves.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from radkeep.dicom.syntaxes import EXPLICIT_LITTLE
 from radkeep.domain.actor import Actor
 from radkeep.domain.errors import InvalidRequestError
 from radkeep.domain.uid import Uid
@@ -29,7 +31,7 @@ from radkeep.web.dicomweb.accept import (
     ranges_of,
 )
 from radkeep.web.dicomweb.addresses import address_of, base_of
-from radkeep.web.kit.multipart import MultipartBody, Part
+from radkeep.web.kit.multipart import MultipartBody, Part, StreamedMultipart
 from radkeep.web.kit.ranges import window_of
 from radkeep.web.kit.requests import Incoming
 from radkeep.web.kit.streaming import Pieces
@@ -52,6 +54,8 @@ class Wado:
         found = self._find(request, actor)
         one = len(found) == 1 and "instance" in request.path_params
         form = choose_instances(ranges, {each.stored.transfer_syntax for each in found}, one=one)
+        if form.decoded:
+            return _streamed(form, (_decoded(request, each) for each in found))
         return _packed(form, DICOM, [_instance(request, each) for each in found])
 
     def metadata(self, request: Incoming, actor: Actor) -> Response:
@@ -75,6 +79,8 @@ class Wado:
         instance = self._find(request, actor)[0]
         stored = instance.stored.transfer_syntax
         form = choose_frames(ranges, stored, one=len(numbers) == 1)
+        if form.decoded:
+            return self._decoded_frames(request, form, instance, numbers)
         content_type = f"{form.media_type}; transfer-syntax={frame_syntax(stored)}"
         address = _address(request, instance)
         parts = []
@@ -82,6 +88,18 @@ class Wado:
             length, pieces = instance.frame(number)
             parts.append(Part(content_type, length, pieces, f"{address}/frames/{number}"))
         return _packed(form, form.media_type, parts)
+
+    def _decoded_frames(
+        self, request: Incoming, form: Form, instance: Retrieved, numbers: Sequence[int]
+    ) -> Response:
+        content_type = f"{OCTETS}; transfer-syntax={EXPLICIT_LITTLE}"
+        address = _address(request, instance)
+
+        def part(number: int) -> Part:
+            pixels = instance.native_frame(number)
+            return Part(content_type, len(pixels), iter([pixels]), f"{address}/frames/{number}")
+
+        return _streamed(form, map(part, numbers))
 
     def bulk(self, request: Incoming, actor: Actor) -> Response:
         """Answer one value that metadata names by address."""
@@ -95,14 +113,24 @@ class Wado:
         return _ranged(request, instance, path, Part(OCTETS, length, pieces, location))
 
     def _find(self, request: Incoming, actor: Actor) -> Sequence[Retrieved]:
-        path = request.path_params
-        return self._fetch.instances(
-            actor,
-            Uid.parse(path["study"]),
-            Uid.parse(path["series"]) if "series" in path else None,
-            Uid.parse(path["instance"]) if "instance" in path else None,
-            purpose=PURPOSE,
-        )
+        return find(self._fetch, request, actor, purpose=PURPOSE)
+
+
+def find(fetch: Fetch, request: Incoming, actor: Actor, *, purpose: str) -> Sequence[Retrieved]:
+    """Return the instances that a request's path names.
+
+    Raises:
+        InvalidUidError: a UID in the path is none.
+        NotFoundError: no such object, or not for this actor.
+    """
+    path = request.path_params
+    return fetch.instances(
+        actor,
+        Uid.parse(path["study"]),
+        Uid.parse(path["series"]) if "series" in path else None,
+        Uid.parse(path["instance"]) if "instance" in path else None,
+        purpose=purpose,
+    )
 
 
 def _ranged(request: Incoming, instance: Retrieved, path: str, whole: Part) -> Response:
@@ -150,6 +178,23 @@ def _packed(form: Form, root_type: str, parts: Sequence[Part]) -> Response:
         )
     body = MultipartBody(root_type, parts)
     return Pieces(body.pieces(), length=body.length, media_type=body.media_type)
+
+
+def _streamed(form: Form, parts: Iterator[Part]) -> Response:
+    """Return what is decoded part by part; the first part now, so that its error can be told."""
+    first = next(parts)
+    if not form.multipart:
+        return _packed(form, form.media_type, [first])
+    body = StreamedMultipart(form.media_type, chain([first], parts))
+    return Pieces(body.pieces(), length=None, media_type=body.media_type)
+
+
+def _decoded(request: Incoming, each: Retrieved) -> Part:
+    if each.stored.transfer_syntax == EXPLICIT_LITTLE:
+        return _instance(request, each)
+    content_type = f"{DICOM}; transfer-syntax={EXPLICIT_LITTLE}"
+    length, pieces = each.part10_in(EXPLICIT_LITTLE)
+    return Part(content_type, length, pieces, _address(request, each))
 
 
 def _instance(request: Incoming, each: Retrieved) -> Part:

@@ -77,6 +77,30 @@ EXPLANATIONS: Final = {
         "The client accepts only forms in which this server cannot give what was asked for.",
         'Ask for another media type or transfer syntax; "transfer-syntax=*" takes what is stored.',
     ),
+    "not-decodable": Explanation(
+        "Not as a picture",
+        "Nothing here decodes this kind of image, or the object is no image. What is stored is "
+        "whole.",
+        'Ask for it as it is stored: "transfer-syntax=*".',
+    ),
+    "damaged-pixels": Explanation(
+        "The image cannot be decoded",
+        "The pixels are not what the object says of them; it came like that. What is stored is "
+        "what was received.",
+        "Look at the sender. The object can be had as it is stored, for whoever can read it.",
+    ),
+    "decoder-crashed": Explanation(
+        "Decoding failed",
+        "The isolated process that decodes images ended in the middle of this one; another is "
+        "there already.",
+        "Tell your administrator which image it was: it may have been made to do that.",
+    ),
+    "decoder-timeout": Explanation(
+        "Decoding took too long",
+        "The isolated process that decodes images was stopped at its deadline. Nothing else was "
+        "held up.",
+        "Try again; for a very large image ask for a part of it, or for what is stored.",
+    ),
     "method-not-allowed": Explanation(
         "Not in this way",
         "There is something at this address, but it does not do this.",

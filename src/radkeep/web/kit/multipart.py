@@ -190,6 +190,28 @@ class MultipartBody:
         yield self._close
 
 
+class StreamedMultipart:
+    """A multipart/related body whose parts are made one after the other, while it leaves."""
+
+    def __init__(self, root_type: str, parts: Iterator[Part]) -> None:
+        self._boundary = secrets.token_hex(16)
+        self.media_type: Final = f'multipart/related; type="{root_type}"; boundary={self._boundary}'
+        self._parts = parts
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body.
+
+        Raises:
+            RadkeepError: a part cannot be made.
+        """
+        line = b"\r\n"  # belongs to the boundary that follows content
+        for number, part in enumerate(self._parts):
+            head = _head(self._boundary, part)
+            yield head if number else head.removeprefix(line)
+            yield from part.pieces
+        yield line + f"--{self._boundary}--\r\n".encode("ascii")
+
+
 def _head(boundary: str, part: Part) -> bytes:
     lines = [
         f"\r\n--{boundary}",

@@ -37,6 +37,8 @@ BY_KIND: Final = {
 
 BY_CODE: Final = {
     "not-acceptable": HTTPStatus.NOT_ACCEPTABLE,
+    "not-decodable": HTTPStatus.NOT_ACCEPTABLE,
+    "damaged-pixels": HTTPStatus.NOT_ACCEPTABLE,
     "method-not-allowed": HTTPStatus.METHOD_NOT_ALLOWED,
     "range-not-satisfiable": HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     "request-timeout": HTTPStatus.REQUEST_TIMEOUT,

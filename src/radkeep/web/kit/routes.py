@@ -102,16 +102,18 @@ class Surface:
         needs: Permission | Access,
         methods: Sequence[str] = ("GET",),
         max_body: int = MAX_BODY_BYTES,
+        pictures: bool = False,
         contract: Contract | None = None,
     ) -> "GuardedRoute":
-        """Return a route whose synchronous ``handler`` runs in the pool."""
+        """Return a route whose synchronous ``handler`` runs in the pool, or in that of pictures."""
         if needs is Access.PUBLIC:
             raise TypeError("a public route is made by open_route, with its reason")
 
         def work(request: Incoming) -> Response:
             return handler(request, self._admit(request, needs))
 
-        endpoint = _InPool(self, work, max_body, self.kit.threads)
+        pool = self.kit.threads.for_pictures() if pictures else self.kit.threads
+        endpoint = _InPool(self, work, max_body, pool)
         return GuardedRoute(path, endpoint, methods, needs, contract=contract)
 
     def open_route(

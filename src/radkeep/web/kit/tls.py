@@ -1,31 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS as the web doors speak it (RFC 9325; BCP 195).
+"""TLS of the web door, whose certificate can change while it serves.
 
-Invariant: TLS 1.2 with ephemeral keys and authenticated encryption, or TLS 1.3; the private key is
-never written to a disk.
+Invariant: a new connection gets the newest certificate; one that is established keeps its own.
 """
 
-import os
 import ssl
 from typing import Final
 
-CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all fit
+from radkeep.crypto import tls
+
+_PROTOCOLS: Final = ("http/1.1",)
 
 
 def server_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
-    """Return the context of a server with this PEM certificate and unencrypted PEM key."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    # The ssl module loads keys from files only: this one is anonymous memory.
-    descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write(certificate.rstrip() + b"\n" + key)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
+    """Return the context of a web server with this PEM certificate and unencrypted PEM key."""
+    context = tls.server_context(certificate, key)
+    context.set_alpn_protocols(_PROTOCOLS)
     return context
+
+
+def renew(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Let connections that begin from now on at ``context`` see another certificate.
+
+    Loading it into ``context`` itself would leave one with a key of another kind in use beside it.
+    """
+    fresh = server_context(certificate, key)
+
+    def choose(link: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        link.context = fresh
+
+    context.sni_callback = choose  # also called where no name is sent
