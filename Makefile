@@ -47,7 +47,7 @@ $(PEERS)/.ready: tools/peers/package-lock.json
 
 .PHONY: peers
 peers: $(PEERS)/.ready ## install the programs of others that the tests speak to
-	@tools/system-packages orthanc ctn odil || echo "some peers cannot be had here; the tests that need them will say so"
+	@tools/system-packages orthanc orthanc-dicomweb ctn odil || echo "some peers cannot be had here; the tests that need them will say so"
 
 .PHONY: demo
 demo: setup ## start a demo with sample studies and print a sign-in link

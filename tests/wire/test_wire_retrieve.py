@@ -13,7 +13,7 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from radkeep.audit.events import EventId
+from radkeep.audit.events import EventId, EventType
 from radkeep.database.catalog.catalog import Catalog
 from radkeep.dicom.encode import encode
 from radkeep.dimse.scu.proposal import PeerError, Proposal
@@ -379,7 +379,15 @@ def test_move_counts_what_the_destination_refuses(clinic: Door) -> None:
 def test_move_to_nowhere(clinic: Door, audit: MemoryAuditLog) -> None:
     statuses, _ = move(clinic, wanted("STUDY", StudyInstanceUID=STUDY), "NOBODY")
     assert [one.Status for one in statuses] == [0xA801]
-    assert audit.of(EventId.INSTANCES_ACCESSED) == []
+    (refused,) = audit.of(EventId.INSTANCES_ACCESSED)
+    assert (refused.type, refused.detail["code"]) == (EventType.REFUSED, "not-found")
+
+
+def test_who_may_not_send_does_not_learn_which_destinations_there_are(clinic: Door) -> None:
+    clinic.admission.permissions = EVERYTHING - {Permission.STUDY_SEND}
+    asked = wanted("STUDY", StudyInstanceUID=STUDY)
+    known, unknown = (move(clinic, asked, title)[0][-1] for title in ("DEST", "NOBODY"))
+    assert known.Status == unknown.Status != 0xA801
 
 
 def test_move_to_a_closed_port(clinic: Door) -> None:

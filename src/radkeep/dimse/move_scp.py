@@ -50,14 +50,14 @@ class MoveScp:
         request = courier.request
         title = request.command.texts.get(Element.MOVE_DESTINATION, "")
         asked = wanted(request)
-        try:
-            destination = self._links.destination(request.actor.organization, title)
+        send = Permission.STUDY_SEND
+        try:  # who may not send does not learn which destinations there are
+            with self._selector.admitted(request.actor, permission=send, purpose="c-move"):
+                destination = self._links.destination(request.actor.organization, title)
         except NotFoundError:
             courier.respond(UNKNOWN_DESTINATION, comment="the move destination is unknown")
             return
-        found = self._selector.choose(
-            request.actor, asked, permission=Permission.STUDY_SEND, purpose="c-move"
-        )
+        found = self._selector.choose(request.actor, asked, permission=send, purpose="c-move")
         tally = Tally(len(found))
         delivery = _Delivery(courier, destination, self._links, tally)
         try:

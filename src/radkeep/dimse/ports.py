@@ -7,6 +7,7 @@ Invariant: all of these are called from worker threads, never from the event loo
 import ssl
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
@@ -137,6 +138,16 @@ class Finder(Protocol):
 
 class Selector(Protocol):
     """The way to objects. Thread-safe."""
+
+    def admitted(
+        self, actor: Actor, *, permission: Permission, purpose: str
+    ) -> AbstractContextManager[None]:
+        """Let ``actor`` look for what to choose from; what the block refuses is recorded.
+
+        Raises:
+            RadkeepError: refused, and the refusal recorded.
+        """
+        ...
 
     def choose(
         self, actor: Actor, wanted: Wanted, *, permission: Permission, purpose: str

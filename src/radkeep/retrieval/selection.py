@@ -6,6 +6,7 @@ in the order of studies, series and instance numbers.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,15 +63,13 @@ class Selection:
         self._audit = audit
         self._clock = clock
 
-    def choose(
-        self, actor: Actor, wanted: Wanted, *, permission: Permission, purpose: str
-    ) -> Sequence[Retrieved]:
-        """Return what ``wanted`` names, none if nothing is there; the access is audited.
+    @contextmanager
+    def admitted(self, actor: Actor, *, permission: Permission, purpose: str) -> Iterator[None]:
+        """Let ``actor`` look for what to choose from; what the block refuses is audited, too.
 
         Raises:
             ForbiddenError: ``actor`` lacks ``permission``, or may read nothing.
-            TooLargeError: more than MAX_INSTANCES.
-            AuditUnavailableError: the access cannot be audited.
+            AuditUnavailableError: a refusal cannot be audited.
         """
         with guarded(
             self._audit,
@@ -82,6 +81,20 @@ class Selection:
         ):
             self._policy.require(actor, permission, organization=actor.organization)
             self._policy.require(actor, Permission.STUDY_READ, organization=actor.organization)
+            yield
+
+    def choose(
+        self, actor: Actor, wanted: Wanted, *, permission: Permission, purpose: str
+    ) -> Sequence[Retrieved]:
+        """Return what ``wanted`` names, none if nothing is there; the access is audited.
+
+        Raises:
+            ForbiddenError: ``actor`` lacks ``permission``, or may read nothing.
+            TooLargeError: more than MAX_INSTANCES.
+            AuditUnavailableError: the access cannot be audited.
+        """
+        with self.admitted(actor, permission=permission, purpose=purpose):
+            pass  # what is refused below is audited where it is refused
         found: list[Retrieved] = []
         for study, series, instances in self._places(actor.organization, wanted):
             try:
